@@ -1,0 +1,17 @@
+//! Commit confirmed for the firewall of a Linux host.
+//!
+//! The library behind the `safe-apply` binary; its parts are public so that the
+//! tests and benchmarks can drive them, not as a stable interface.
+
+pub mod candidate;
+pub mod cli;
+pub mod connection;
+pub mod exec;
+pub mod exit;
+pub mod ipset;
+pub mod legacy;
+pub mod netlink;
+pub mod netns;
+pub mod nftables;
+pub mod paths;
+pub mod persist;

@@ -1,0 +1,9 @@
+//! Netlink: messages, attributes, sockets (`netlink(7)`, `linux/netlink.h`).
+
+mod attribute;
+mod message;
+mod socket;
+
+pub use attribute::{Attribute, Attributes, NESTED, TYPE_MASK, find};
+pub use message::{Builder, Message, Messages};
+pub use socket::{Error, Socket};

@@ -1,0 +1,63 @@
+//! Network namespaces: the caller's, and scratch ones.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::thread;
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// A network namespace that lives as long as this value (or a process in it) does.
+///
+/// The kernel destroys it with the last reference, so nothing is left behind
+/// when the process is killed.
+#[derive(Debug)]
+pub struct NetNs {
+    fd: OwnedFd,
+}
+
+impl NetNs {
+    /// A new, empty namespace; needs `CAP_SYS_ADMIN`.
+    ///
+    /// # Errors
+    /// What `unshare(2)` says; `EPERM` without privilege.
+    pub fn scratch() -> io::Result<Self> {
+        let made = thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    unshare(CloneFlags::CLONE_NEWNET)?;
+                    File::open("/proc/thread-self/ns/net")
+                })
+                .join()
+        });
+        let file = made.unwrap_or_else(|_| Err(io::Error::other("the thread died")))?;
+        Ok(Self { fd: file.into() })
+    }
+
+    /// Runs `work` on a thread inside the namespace; its sockets and child
+    /// processes belong to the namespace.
+    ///
+    /// # Errors
+    /// What `setns(2)` says.
+    pub fn enter<T: Send>(&self, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+        let done = thread::scope(|scope| {
+            scope
+                .spawn(|| {
+                    setns(self.fd.as_fd(), CloneFlags::CLONE_NEWNET)?;
+                    Ok(work())
+                })
+                .join()
+        });
+        done.unwrap_or_else(|_| Err(io::Error::other("the thread in the namespace died")))
+    }
+}
+
+/// Tells one network namespace from another: device and inode of its `ns/net` file.
+///
+/// # Errors
+/// When the link cannot be read (for PID 1 this needs privilege).
+pub fn identity(pid: &str) -> io::Result<(u64, u64)> {
+    let meta = std::fs::metadata(format!("/proc/{pid}/ns/net"))?;
+    Ok((meta.dev(), meta.ino()))
+}
