@@ -3,13 +3,12 @@
 //! Order: sets that rules may name, all nf_tables tables in one batch, legacy
 //! tables one by one (each is replaced atomically), sets that no rule names any more.
 
-use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Error, Part, Snapshot, translated};
 use crate::ipset::{self, Sets};
-use crate::legacy::LockPolicy;
+use crate::legacy::Lock;
 use crate::nftables::{self, Compare, Ruleset, TableId};
 
 /// How long a rollback keeps trying while others commit in between.
@@ -17,7 +16,7 @@ const CONTENTION_MAX: Duration = Duration::from_secs(20);
 /// How long an apply waits for the legacy lock.
 const LOCK_WAIT_APPLY: Duration = Duration::from_secs(10);
 /// How long a rollback waits for the legacy lock before it goes past it.
-const LOCK_WAIT_ROLLBACK: Duration = Duration::from_secs(2);
+pub const LOCK_WAIT_ROLLBACK: Duration = Duration::from_secs(2);
 
 /// Which way, and with it what to do about errors.
 #[derive(Debug)]
@@ -28,11 +27,10 @@ pub enum Direction<'a> {
         /// What is live, if nobody interfered.
         checkpoint: &'a Snapshot,
     },
-    /// Back: errors are collected, the rest goes on. Carries the lock file to
-    /// use when the common one is stuck.
+    /// Back: errors are collected, the rest goes on.
     Rollback {
-        /// A lock file of our own.
-        private_lock: PathBuf,
+        /// How to deal with the legacy lock.
+        lock: &'a Lock,
     },
 }
 
@@ -85,13 +83,10 @@ pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Re
     }
     if run.goes_on() && !legacy.is_empty() {
         let lock = match direction {
-            Direction::Apply { .. } => LockPolicy::Wait(LOCK_WAIT_APPLY),
-            Direction::Rollback { private_lock } => LockPolicy::Bypass {
-                wait: LOCK_WAIT_ROLLBACK,
-                private: private_lock.clone(),
-            },
+            Direction::Apply { .. } => &Lock::wait(LOCK_WAIT_APPLY),
+            Direction::Rollback { lock } => lock,
         };
-        for error in target.legacy.restore(&legacy, &lock) {
+        for error in target.legacy.restore(&legacy, lock) {
             run.note(Err::<(), _>(Error::from(error)));
         }
     }

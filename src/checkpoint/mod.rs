@@ -11,7 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use bring::{Direction, Failure, bring};
+pub use bring::{Direction, Failure, LOCK_WAIT_ROLLBACK, bring};
 pub use drift::{Drift, drift, touched};
 pub use file::{FileError, load, save};
 pub use prove::{Proof, prove, scratch_for};
@@ -107,7 +107,10 @@ impl Snapshot {
             .flat_map(|part| match part {
                 Part::Nft(id) => self.nft.describe_difference(&theirs, id),
                 Part::Legacy(family, table) => {
-                    self.legacy.describe_difference(&other.legacy, *family, table)
+                    let name = format!("{family} table {table}");
+                    let mut lines = self.legacy.describe_difference(&other.legacy, false);
+                    lines.retain(|line| line.starts_with(&name));
+                    lines
                 }
                 Part::Set(name) => self.sets.describe_difference(&other.sets, name),
             })

@@ -1,10 +1,15 @@
 //! Proving the way back: the checkpoint is restored in a scratch network namespace and compared.
 
 use std::io;
+use std::time::Duration;
 
 use super::{Direction, Error, Part, Snapshot, bring};
+use crate::legacy::Lock;
 use crate::netns::NetNs;
 use crate::nftables::Compare;
+
+/// Nobody else holds the scratch namespace's lock file.
+const SCRATCH_LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// What the rehearsal of the way back showed.
 #[derive(Debug)]
@@ -47,9 +52,8 @@ fn restore_and_compare(
     private_lock: &std::path::Path,
 ) -> Result<Vec<String>, Error> {
     let parts: Vec<Part> = checkpoint.differing(&Snapshot::default(), Compare::Exact);
-    let direction = Direction::Rollback {
-        private_lock: private_lock.to_owned(),
-    };
+    let lock = Lock::wait(SCRATCH_LOCK_WAIT).file(private_lock);
+    let direction = Direction::Rollback { lock: &lock };
     let mut differences: Vec<String> = match bring(checkpoint, &parts, &direction) {
         Ok(()) => Vec::new(),
         Err(failures) => failures.iter().map(ToString::to_string).collect(),
