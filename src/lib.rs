@@ -8,6 +8,7 @@ pub mod cli;
 pub mod connection;
 pub mod exec;
 pub mod exit;
+pub mod guardian_unit;
 pub mod ipset;
 pub mod legacy;
 pub mod netlink;
