@@ -117,6 +117,20 @@ impl Snapshot {
             .collect()
     }
 
+    /// Whether `part` exists in this.
+    #[must_use]
+    pub fn has(&self, part: &Part) -> bool {
+        match part {
+            Part::Nft(id) => self.nft.table(id).is_some(),
+            Part::Legacy(family, table) => self
+                .legacy
+                .of(*family)
+                .get(table)
+                .is_some_and(|text| !legacy::is_pristine(text)),
+            Part::Set(name) => self.sets.get(name).is_some(),
+        }
+    }
+
     /// The device names that a namespace must have to hold this.
     #[must_use]
     pub fn devices(&self) -> BTreeSet<String> {

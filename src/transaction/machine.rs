@@ -115,6 +115,8 @@ pub enum Event {
     ClientLost,
     /// A new guardian found the journal of a dead one, in the same boot.
     Resume,
+    /// A later verb found the journal of a dead guardian that nobody succeeded.
+    Orphaned,
     /// The journal is from before a reboot.
     Rebooted,
     /// The checkpoint was restored, read back and found equal.
@@ -237,7 +239,7 @@ fn untouched(state: State, event: Event) -> (State, Vec<Effect>) {
         Event::RollbackRequested => abandon(Reason::Requested),
         Event::Terminate => abandon(Reason::Terminated),
         Event::ClientLost => abandon(Reason::ClientLost),
-        Event::Resume => abandon(Reason::GuardianLost),
+        Event::Resume | Event::Orphaned => abandon(Reason::GuardianLost),
         Event::Rebooted => abandon(Reason::Rebooted),
         Event::Ready
         | Event::Begin
@@ -265,7 +267,7 @@ fn applying(event: Event) -> (State, Vec<Effect>) {
         Event::RollbackRequested => roll_back(Reason::Requested),
         Event::Terminate => roll_back(Reason::Terminated),
         Event::ClientLost => roll_back(Reason::ClientLost),
-        Event::Resume => roll_back(Reason::GuardianLost),
+        Event::Resume | Event::Orphaned => roll_back(Reason::GuardianLost),
         Event::Rebooted => rebooted(),
         Event::Ready
         | Event::Begin
@@ -282,6 +284,7 @@ fn awaiting(event: Event) -> (State, Vec<Effect>) {
         Event::Confirmed => (State::Committed, vec![Effect::FinishCommit]),
         Event::Extend(more) => (State::AwaitingConfirm, vec![Effect::Extend(more)]),
         Event::Resume => (State::AwaitingConfirm, vec![Effect::ResumeCountdown]),
+        Event::Orphaned => roll_back(Reason::GuardianLost),
         Event::Deadline => roll_back(Reason::NotConfirmed),
         Event::RollbackRequested => roll_back(Reason::Requested),
         Event::Terminate => roll_back(Reason::Terminated),
@@ -318,7 +321,7 @@ fn rolling_back(reason: Reason, event: Event) -> (State, Vec<Effect>) {
             State::RestoreFailed { reason },
             vec![Effect::ReportFailure],
         ),
-        Event::Resume | Event::Retry => (
+        Event::Resume | Event::Orphaned | Event::Retry => (
             State::RollingBack { reason },
             vec![Effect::StopCommand, Effect::Restore],
         ),
@@ -339,7 +342,7 @@ fn rolling_back(reason: Reason, event: Event) -> (State, Vec<Effect>) {
 
 fn restore_failed(reason: Reason, event: Event) -> (State, Vec<Effect>) {
     match event {
-        Event::Retry | Event::Resume | Event::RollbackRequested => {
+        Event::Retry | Event::Resume | Event::Orphaned | Event::RollbackRequested => {
             (State::RollingBack { reason }, vec![Effect::Restore])
         }
         Event::Rebooted => rebooted(),
@@ -361,7 +364,7 @@ fn restore_failed(reason: Reason, event: Event) -> (State, Vec<Effect>) {
 /// A closed transaction only finishes what its outcome still demands.
 fn closed(event: Event, finish: Effect) -> Vec<Effect> {
     match event {
-        Event::Resume | Event::Rebooted => vec![finish],
+        Event::Resume | Event::Orphaned | Event::Rebooted => vec![finish],
         Event::Terminate | Event::ClientLost | Event::Deadline => vec![],
         Event::Ready
         | Event::PrepareFailed

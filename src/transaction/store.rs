@@ -76,8 +76,10 @@ pub struct RulesFile {
     pub path: Option<PathBuf>,
     /// What it holds.
     pub kind: Kind,
-    /// SHA-256 of the copy, hexadecimal.
-    pub sha256: String,
+    /// Where the user was; relative includes count from there.
+    pub cwd: PathBuf,
+    /// SHA-256 of the copy.
+    pub sha256: [u8; 32],
     /// Whether the original is loaded at boot.
     pub boot_file: bool,
 }
@@ -284,8 +286,12 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
             .truncate(true)
             .mode(0o600)
             .open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        if written.is_err() {
+            // On a full disk the space matters more than a second error.
+            let _ = fs::remove_file(&temporary);
+        }
+        written?;
         fs::rename(&temporary, path)?;
         File::open(dir)?.sync_all()
     };
