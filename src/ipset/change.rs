@@ -120,10 +120,7 @@ fn doomed<'a>(live: &Sets, target: &Sets, names: &'a [String]) -> Vec<&'a String
 }
 
 /// The sets of sets in `target` with a member that `wanted` picks.
-fn containing<'a>(
-    target: &'a Sets,
-    wanted: impl Fn(&str) -> bool,
-) -> impl Iterator<Item = &'a Set> {
+fn containing(target: &Sets, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = &Set> {
     let lists = target.sets.iter().filter(|set| set.is_list());
     lists.filter(move |list| elements(list).any(&wanted))
 }

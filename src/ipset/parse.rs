@@ -203,9 +203,12 @@ mod tests {
 
     #[test]
     fn errors_name_the_line() {
-        let line = |text: &str| match parse_save(text).unwrap_err() {
-            Error::Parse { line, .. } => line,
-            other => panic!("{other}"),
+        let line = |text: &str| {
+            let error = parse_save(text).unwrap_err();
+            let Error::Parse { line, .. } = error else {
+                panic!("{error}");
+            };
+            line
         };
         assert_eq!(line("# x\n\ncreate a hash:ip\nadd b 1.1.1.1"), 4);
         assert_eq!(line("create a hash:ip\ncreate a hash:ip"), 2);
