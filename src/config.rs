@@ -122,7 +122,10 @@ mod tests {
     #[test]
     fn names_the_line_of_an_unknown_key() {
         let error = Config::parse("history = 7\ngrupo = \"x\"\n").unwrap_err();
-        assert!(error.contains("line 2") && error.contains("grupo"), "{error}");
+        assert!(
+            error.contains("line 2") && error.contains("grupo"),
+            "{error}"
+        );
     }
 
     #[test]
