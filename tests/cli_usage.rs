@@ -1,5 +1,7 @@
 //! The command line, over the real binary: help texts and usage errors.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 use std::time::Duration;
 
 use assert_cmd::Command;
