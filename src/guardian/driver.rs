@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -24,7 +24,7 @@ use crate::connection::{Known, arrivals};
 use crate::protocol::Notice;
 use crate::transaction::journal::Detail;
 use crate::transaction::store::Work;
-use crate::transaction::{Effect, Event, Id, Reason, State, Store, clock};
+use crate::transaction::{Effect, Event, Id, State, Store, clock};
 
 /// How often the host is asked for connections that are new.
 const ARRIVALS_EVERY: Duration = Duration::from_millis(500);
@@ -46,7 +46,8 @@ enum Heard {
 pub(super) struct Driver {
     pub(super) core: Core,
     pub(super) store: Store,
-    pub(super) known: Known,
+    /// The connections that prove nothing; without them nothing is confirmed.
+    pub(super) known: Option<Known>,
     pub(super) events: VecDeque<(Event, Detail)>,
     pub(super) pids: Pids,
     seen: BTreeSet<u64>,
@@ -95,7 +96,7 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
     let mut driver = Driver {
         core,
         store: store.clone(),
-        known: Known::default(),
+        known: None,
         events: VecDeque::new(),
         pids: Pids {
             transaction: id,
@@ -157,8 +158,7 @@ impl Driver {
         }
         self.known = std::fs::read(self.core.transaction.known())
             .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         self.events.push_back((Event::Resume, self.core.detail()));
     }
 
@@ -199,7 +199,8 @@ impl Driver {
             Heard::TimeIsUp => self.interfere(Event::Deadline),
             Heard::SuccessorDied => self.replace_successor(),
             Heard::Look => {
-                for tuple in arrivals(&self.known, &mut self.seen, None) {
+                let Some(known) = &self.known else { return };
+                for tuple in arrivals(known, &mut self.seen, None) {
                     self.core.announcer.say(Notice::Connection {
                         peer: tuple.peer.to_string(),
                     });
@@ -251,7 +252,7 @@ impl Driver {
 
     fn is_live(&mut self, applied: Applied) {
         let changed = !applied.touched.is_empty() || self.core.meta.persist.is_some();
-        self.known = applied.known;
+        self.known = Some(applied.known);
         self.core.touched = applied.touched;
         self.core.applied = Some(applied.live);
         let detail = Detail {
@@ -277,7 +278,7 @@ impl Driver {
         }
     }
 
-    fn carry_out(&mut self, effect: Effect, event: Event) {
+    pub(super) fn carry_out(&mut self, effect: Effect, event: Event) {
         match effect {
             Effect::Begin => {
                 self.core.announcer.say(Notice::Armed);
@@ -317,18 +318,13 @@ impl Driver {
                 self.closed = true;
             }
             Effect::FinishRollback => {
-                self.announce_rolled_back();
+                self.core.announce_outcome();
                 finish::rollback(&mut self.core);
                 self.closed = true;
             }
             Effect::ReportFailure => self.report_failure(),
             Effect::Close => {
-                let error = self.core.detail().error;
-                let reason = self.core.state.reason().unwrap_or(Reason::PrepareFailed);
-                self.core.announcer.say(Notice::Failed {
-                    error: error.unwrap_or_else(|| reason.to_string()),
-                    reason,
-                });
+                self.core.announce_outcome();
                 finish::close(&mut self.core);
                 self.closed = true;
             }
@@ -388,15 +384,6 @@ impl Driver {
         }
     }
 
-    fn announce_rolled_back(&mut self) {
-        let detail = self.core.detail();
-        self.core.announcer.say(Notice::RolledBack {
-            reason: self.core.state.reason().unwrap_or(Reason::Requested),
-            error: detail.error,
-            drift: detail.lines,
-        });
-    }
-
     fn report_failure(&mut self) {
         if let Some(pause) = RETRY_PAUSES.get(self.retries) {
             self.retries += 1;
@@ -406,10 +393,7 @@ impl Driver {
             self.set_timer(Some(clock::boottime_ms() + pause));
             return;
         }
-        self.core.announcer.say(Notice::RestoreFailed {
-            differences: self.core.detail().lines,
-            checkpoint: self.core.transaction.checkpoint().display().to_string(),
-        });
+        self.core.announce_outcome();
         finish::rollback(&mut self.core);
         self.closed = true;
     }
@@ -448,17 +432,4 @@ impl Driver {
             Err(error) => self.core.warn(format!("{error:#}; going on alone")),
         }
     }
-}
-
-/// The state in which the transaction is when its guardian is asked to start.
-///
-/// # Errors
-/// When there is no such transaction.
-pub fn check(store: &Store, id: &Id) -> Result<()> {
-    let transaction = store.get(id.clone());
-    if !transaction.dir().is_dir() {
-        bail!("there is no transaction {id}");
-    }
-    transaction.meta().context("its records are damaged")?;
-    Ok(())
 }
