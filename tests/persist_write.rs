@@ -1,5 +1,7 @@
 //! Writing atomically: modes, owners, symlinks, backups, a full disk.
 
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};

@@ -130,30 +130,40 @@ fn check_sets(name: &str, text: &str) -> Result<(), Error> {
     }
 }
 
-/// Every `*table` needs its `COMMIT`: without it the tool leaves the table as it was.
+/// Every `*table` needs its `COMMIT`: without it the tool leaves the table as it was. The line must hold
+/// nothing else: iptables-restore takes `COMMIT` with a blank after it for a rule.
 fn check_tables(name: &str, text: &str) -> Result<(), Error> {
+    let error = |line, reason: String| Error::Line {
+        name: name.to_owned(),
+        line,
+        reason,
+    };
     let mut open: Option<(usize, &str)> = None;
-    for (number, line) in significant(text) {
+    for (at, raw) in text.lines().enumerate() {
+        let line = raw.trim();
         if line == "COMMIT" {
+            if raw.trim_end_matches('\r') != line {
+                let reason = "iptables-restore wants COMMIT without blanks around it".to_owned();
+                return Err(error(at + 1, reason));
+            }
             open = None;
         } else if line.starts_with('*') {
             if open.is_some() {
                 break;
             }
-            open = Some((number, line));
+            open = Some((at + 1, line));
         }
     }
-    match open {
-        None => Ok(()),
-        Some((line, table)) => Err(Error::Line {
-            name: name.to_owned(),
-            line,
-            reason: format!(
-                "the table '{}' that begins here has no COMMIT line, so its rules would not be loaded",
-                excerpt(table)
-            ),
-        }),
-    }
+    let Some((line, table)) = open else {
+        return Ok(());
+    };
+    let table = excerpt(table);
+    Err(error(
+        line,
+        format!(
+            "the table '{table}' that begins here has no COMMIT line, so its rules would not be loaded"
+        ),
+    ))
 }
 
 /// The first line for each family, and what it says there.
