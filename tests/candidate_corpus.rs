@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use safe_apply::candidate::{Error, LoadOptions, Resolved, load, load_into_namespace};
+use safe_apply::candidate::{
+    Error, Kind, LoadOptions, Resolved, load, load_into_namespace, recognise,
+};
 use safe_apply::exec::Run;
 use safe_apply::netns::NetNs;
 
@@ -81,6 +83,23 @@ fn nft_scripts_load_exactly_when_nft_loads_them_itself() {
         if let Err(Error::Refused { line, message, .. }) = &ours {
             let crashed = message.starts_with("the tool crashed (killed by signal");
             assert!(crashed || line.is_some() && !message.is_empty(), "{ours:?}");
+        }
+    }
+}
+
+#[test]
+fn every_file_is_recognised() {
+    for (dir, expected) in [("iptables", Kind::IptablesV4), ("nft", Kind::Nft)] {
+        for path in corpus(dir) {
+            let name = path.to_string_lossy();
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            match recognise(&name, &text, None) {
+                Ok(kind) => assert_eq!(kind, expected, "{name}"),
+                Err(error) => {
+                    let damaged = name.contains("openwrt") || name.contains("veroneau");
+                    assert!(damaged, "{error}");
+                }
+            }
         }
     }
 }

@@ -70,7 +70,7 @@ fn not_written(path: &Path, source: io::Error) -> Error {
 fn stage(write: &Write) -> io::Result<Option<Staged>> {
     let path = follow(&write.path)?;
     let dir = parent(&path)?;
-    fs::create_dir_all(dir)?;
+    make_dir(dir)?;
     let old = match fs::metadata(&path) {
         Ok(meta) if meta.is_file() => Some(meta),
         Ok(_) => return Err(io::Error::other("it is not a regular file")),
@@ -145,6 +145,17 @@ fn keep(path: &Path, stamp: &str) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Makes `dir` and what is missing above it, durably.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = parent(dir)?;
+    make_dir(above)?;
+    fs::create_dir(dir)?;
+    File::open(above)?.sync_all()
 }
 
 fn parent(path: &Path) -> io::Result<&Path> {
