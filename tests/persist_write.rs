@@ -185,3 +185,22 @@ fn a_full_disk_leaves_the_old_file() {
         assert!(write_one(&path, "small\n").backup.is_some());
     });
 }
+
+#[test]
+fn an_error_names_what_was_replaced_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = dir.path().join("first");
+    let second = dir.path().join("first/second");
+    let error = write_all(vec![one(&second, "b"), one(&first, "a")]).unwrap_err();
+    assert!(error.to_string().contains("not a regular file"), "{error}");
+    let error = Error::NotWritten {
+        path: second,
+        source: std::io::ErrorKind::StorageFull.into(),
+        done: vec![first.clone()],
+    };
+    assert!(
+        error
+            .to_string()
+            .ends_with(&format!("; already in place: {}", first.display()))
+    );
+}
