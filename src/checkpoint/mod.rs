@@ -4,6 +4,7 @@ mod bring;
 mod drift;
 mod file;
 mod prove;
+mod render;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ pub use bring::{Direction, Failure, LOCK_WAIT_ROLLBACK, bring};
 pub use drift::{Drift, drift, touched};
 pub use file::{FileError, load, save};
 pub use prove::{Proof, prove, scratch_for};
+pub use render::render;
 
 use crate::ipset::{self, Sets};
 use crate::legacy::{self, Tables};

@@ -8,7 +8,7 @@ mod render;
 
 pub use connection::{Connection, pending, request};
 pub use follow::{Follow, follow};
-pub use render::Style;
+pub use render::{Style, lines};
 
 use std::io::Write;
 
