@@ -6,6 +6,7 @@
 pub mod candidate;
 pub mod cli;
 pub mod connection;
+pub mod escape;
 pub mod exec;
 pub mod exit;
 pub mod ipset;

@@ -1,10 +1,12 @@
 //! IP sets, changed under rules that refer to them and brought back, in scratch namespaces.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod ipset_common;
 
 use std::collections::BTreeMap;
 
 use ipset_common::{change, load, save, scratch, tool};
+use safe_apply::exec::Run;
 use safe_apply::ipset::{Comparison, Error, Sets, indexes, parse_save};
 
 const MANY: &str = "create ips hash:ip family inet hashsize 1024 maxelem 65536 timeout 600 counters comment skbinfo bucketsize 12 initval 0x12345678
@@ -65,7 +67,7 @@ fn text_and_kernel_agree() {
         let printed = save();
         tool("ipset", &["destroy", "all"]);
         tool("ipset", &["destroy"]);
-        load(&sets.to_restore().unwrap());
+        load(sets.to_restore().unwrap());
         let same = |line: &str| !line.contains("timeout");
         assert!(
             save()
@@ -151,7 +153,7 @@ fn a_set_that_grew_comes_back_in_the_same_order() {
         let members: String = (0..5000)
             .map(|n| format!("add big 10.1.{}.{}\n", n / 250, n % 250))
             .collect();
-        load(&format!("create big hash:ip\n{members}"));
+        load(format!("create big hash:ip\n{members}"));
         let (checkpoint, printed) = (Sets::capture().unwrap(), save());
         assert!(!printed.contains("hashsize 1024 "), "it did not grow");
         tool("ipset", &["flush", "big"]);
@@ -200,5 +202,25 @@ fn a_set_in_use_that_is_not_wanted_is_reported() {
         assert_eq!(errors.len(), 1);
         assert!(errors[0].to_string().contains("`a`"), "{errors:?}");
         assert_eq!(indexes().unwrap(), BTreeMap::from([("a".to_owned(), 0)]));
+    });
+}
+
+#[test]
+fn comments_need_not_be_utf8() {
+    scratch(|| {
+        load(b"create a hash:ip comment\nadd a 192.0.2.1 comment \"gr\xfcn\"\n".as_slice());
+        let checkpoint = Sets::capture().unwrap();
+        let print = || {
+            Run::tool("ipset")
+                .unwrap()
+                .args(["save"])
+                .success()
+                .unwrap()
+        };
+        let printed = print();
+        assert!(printed.windows(4).any(|bytes| bytes == b"gr\xfcn"));
+        tool("ipset", &["flush", "a"]);
+        change(&checkpoint);
+        assert_eq!(print(), printed);
     });
 }
