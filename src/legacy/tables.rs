@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +14,8 @@ use crate::exec::{self, Run};
 
 /// What `xtables_lock_or_exit` exits with: held by another, or not to be opened.
 const EXIT_LOCKED: i32 = 4;
+/// Where [`Family::names_file`] would be; it is there whatever the kernel holds.
+const NET_DIRECTORY: &str = "/proc/thread-self/net";
 
 /// Table name to that table's `iptables-save -c` text, without comment lines
 /// (they hold the time); what is not UTF-8 is escaped, see [`escape`].
@@ -117,7 +119,11 @@ fn names(family: Family) -> Result<Vec<String>, Error> {
             names.sort_unstable();
             Ok(names)
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        // The file is absent where the kernel has no such tables; without its
+        // directory nothing is known.
+        Err(error) if error.kind() == ErrorKind::NotFound && Path::new(NET_DIRECTORY).is_dir() => {
+            Ok(Vec::new())
+        }
         Err(source) => Err(Error::Names {
             family,
             path,
