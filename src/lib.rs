@@ -9,6 +9,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod connection;
+pub mod escape;
 pub mod exec;
 pub mod exit;
 pub mod guardian;

@@ -154,6 +154,8 @@ fn status(payload: &[u8]) -> Option<Result<(), Error>> {
     let number = i32::from_ne_bytes(payload.get(..4)?.try_into().ok()?);
     Some(match number {
         0 => Ok(()),
-        negative => Err(Errno::from_raw_os_error(-negative).into()),
+        -4095..0 => Err(Errno::from_raw_os_error(-number).into()),
+        // Subsystems such as ip_set have numbers of their own, which are no `errno`.
+        _ => Err(Error::Malformed),
     })
 }
