@@ -74,10 +74,9 @@ fn load(
             merge(&mut target, set, *noflush);
         }
     }
-    if !named.is_empty() {
-        let live = Sets::capture()?;
-        Sets::prepare(&live, &target, &named).context(set_files(&candidates))?;
-    }
+    let live = Sets::capture()?;
+    let prepared =
+        Sets::prepare(&live, &target, &named).with_context(|| set_files(&candidates))?;
     let options = LoadOptions {
         backend: match backend {
             Backend::Nft => Some(Resolved::Nft),
@@ -88,7 +87,14 @@ fn load(
         xtables_lock: lock.map(Path::to_owned),
     };
     let warnings = load_into_namespace(&candidates, &options)?;
-    Ok((named, warnings))
+    if !prepared.temporary().is_empty() {
+        // A set of another type than before: the old one has to be free of rules by now.
+        prepared.finish().with_context(|| set_files(&candidates))?;
+    }
+    match Sets::settle(&live, &target, &named).into_iter().next() {
+        None => Ok((named, warnings)),
+        Some(error) => Err(error).with_context(|| set_files(&candidates)),
+    }
 }
 
 /// The file is the new content of the sets that it names; with `add`, it is added to them.

@@ -3,15 +3,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+use rustix::process::{Pid, getpid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::control::{Control, Input};
@@ -19,6 +17,7 @@ use super::core::Core;
 use super::lock::{self, Pids, RunLock};
 use super::timer::Timer;
 use super::work::{self, Applied, RETRY_PAUSES, Ready};
+use super::successor::wait_for_end;
 use super::{detach, finish, prepare_self};
 use crate::connection::{Known, arrivals};
 use crate::protocol::Notice;
@@ -108,7 +107,7 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
         applying: false,
         deferred: None,
         retries: 0,
-        timer: Timer::new()?,
+        timer: ring(heard.clone())?,
         heard,
         closed: false,
     };
@@ -144,6 +143,10 @@ fn listen_for_signals(heard: UnboundedSender<Heard>) -> Result<()> {
         }
     });
     Ok(())
+}
+
+fn ring(heard: UnboundedSender<Heard>) -> std::io::Result<Timer> {
+    Timer::new(move || heard.send(Heard::TimeIsUp).is_ok())
 }
 
 impl Driver {
@@ -182,7 +185,6 @@ impl Driver {
                 () = control.serve() => continue,
                 Some(input) = inputs.recv() => Heard::Socket(input),
                 Some(heard) = hears.recv() => heard,
-                () = self.timer.rings() => Heard::TimeIsUp,
                 _ = look.tick(), if awaiting => Heard::Look,
             };
             self.hear(heard);
@@ -193,6 +195,7 @@ impl Driver {
         match heard {
             Heard::Socket(input) => self.attend(input),
             Heard::Stop => self.interfere(Event::Terminate),
+            Heard::TimeIsUp if !self.timer.is_due() => {}
             Heard::TimeIsUp if matches!(self.core.state, State::RestoreFailed { .. }) => {
                 self.push(Event::Retry);
             }
@@ -403,21 +406,11 @@ impl Driver {
             return;
         };
         let heard = self.heard.clone();
-        let watched = pidfd_open(pid, PidfdFlags::empty())
-            .map_err(std::io::Error::from)
-            .and_then(AsyncFd::<OwnedFd>::new);
-        match watched {
-            Ok(watched) => {
-                tokio::spawn(async move {
-                    // Readable means that the process has ended, pidfd_open(2).
-                    let _ = watched.readable().await;
-                    let _ = heard.send(Heard::SuccessorDied);
-                });
-            }
-            Err(_) => {
-                let _ = heard.send(Heard::SuccessorDied);
-            }
-        }
+        std::thread::spawn(move || {
+            wait_for_end(pid);
+            // The guardian may have ended meanwhile.
+            let _ = heard.send(Heard::SuccessorDied);
+        });
     }
 
     fn replace_successor(&mut self) {
