@@ -189,6 +189,9 @@ pub struct Demo {
 pub struct Guardian {
     /// The transaction.
     pub id: String,
+    /// The process that takes over when this one dies; none where systemd does.
+    #[arg(long)]
+    pub successor: Option<i32>,
 }
 
 /// The guardian's successor.

@@ -5,6 +5,7 @@
 
 pub mod candidate;
 pub mod cli;
+pub mod config;
 pub mod connection;
 pub mod exec;
 pub mod exit;
