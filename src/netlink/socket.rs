@@ -81,6 +81,18 @@ impl Socket {
         Ok(())
     }
 
+    /// Makes room for datagrams of `bytes` bytes; without the privilege to force
+    /// it, as much as `net.core.wmem_max` allows.
+    ///
+    /// # Errors
+    /// What `setsockopt(2)` says.
+    pub fn grow_send_buffer(&self, bytes: usize) -> Result<(), Error> {
+        if sockopt::set_socket_send_buffer_size_force(&self.fd, bytes).is_err() {
+            sockopt::set_socket_send_buffer_size(&self.fd, bytes)?;
+        }
+        Ok(())
+    }
+
     /// Receives one datagram; `RecvFlags::DONTWAIT` gives `EAGAIN` when none is queued.
     ///
     /// # Errors
