@@ -43,7 +43,7 @@ pub enum Verdict {
 
 /// Why a confirmation is refused; displayed with what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "reason")]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// The session that applied the rules, or one that shares its connection.
     ApplyingSession {
