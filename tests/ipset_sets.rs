@@ -206,9 +206,14 @@ fn a_set_in_use_that_is_not_wanted_is_reported() {
 }
 
 #[test]
-fn comments_need_not_be_utf8() {
+fn names_and_comments_need_not_be_utf8() {
     scratch(|| {
-        load(b"create a hash:ip comment\nadd a 192.0.2.1 comment \"gr\xfcn\"\n".as_slice());
+        let long = "\u{fc}".repeat(15);
+        load(
+            b"create gr\xfcn hash:ip comment\nadd gr\xfcn 192.0.2.1 comment \"\xfc\"\n".as_slice(),
+        );
+        load(b"create l list:set size 8\nadd l gr\xfcn\n".as_slice());
+        load(format!("create {long} hash:ip\nadd {long} 192.0.2.1\n"));
         let checkpoint = Sets::capture().unwrap();
         let print = || {
             Run::tool("ipset")
@@ -219,7 +224,11 @@ fn comments_need_not_be_utf8() {
         };
         let printed = print();
         assert!(printed.windows(4).any(|bytes| bytes == b"gr\xfcn"));
-        tool("ipset", &["flush", "a"]);
+        tool("ipset", &["flush"]);
+        change(&checkpoint);
+        assert_eq!(print(), printed);
+        tool("ipset", &["destroy", "l"]);
+        tool("ipset", &["destroy"]);
         change(&checkpoint);
         assert_eq!(print(), printed);
     });
