@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Error, Part, Snapshot, translated};
+use super::{EXPIRY_MARGIN, Error, Part, Snapshot, translated};
 use crate::ipset::{self, Prepared, Sets};
-use crate::legacy::Lock;
+use crate::legacy::{Family, Lock, Tables};
 use crate::nftables::{self, Compare, Ruleset, TableId};
+use crate::transaction::clock;
 
 /// How long a rollback keeps trying while others commit in between.
 const CONTENTION_MAX: Duration = Duration::from_secs(20);
@@ -75,6 +76,7 @@ pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Re
     } else {
         run.note(Sets::capture().map_err(Error::from)).unwrap_or_default()
     };
+    run.look_for_others(&live_sets, &sets, &legacy);
     let prepared = if run.goes_on() && !sets.is_empty() {
         let result = Sets::prepare(&live_sets, &target.sets, &sets);
         run.note(result.map_err(Error::from))
@@ -126,6 +128,38 @@ struct Bringing<'a> {
 impl Bringing<'_> {
     fn goes_on(&self) -> bool {
         self.failures.is_empty() || matches!(self.direction, Direction::Rollback { .. })
+    }
+
+    /// Legacy tables and sets carry no generation: look once more before an apply.
+    fn look_for_others(&mut self, live: &Sets, sets: &[String], legacy: &[(Family, String)]) {
+        let Direction::Apply { checkpoint } = self.direction else {
+            return;
+        };
+        let mut overtaken: Vec<String> = Vec::new();
+        if !legacy.is_empty()
+            && let Some(now) = self.note(Tables::capture().map_err(Error::from))
+        {
+            let changed = checkpoint.legacy.differing(&now, false).into_iter();
+            overtaken.extend(
+                changed
+                    .filter(|part| legacy.contains(part))
+                    .map(|(family, table)| format!("{family} table {table}")),
+            );
+        }
+        let elapsed = Duration::from_millis(
+            clock::boottime_ms().saturating_sub(checkpoint.taken_ms),
+        );
+        let comparison = ipset::Comparison {
+            counters: false,
+            elapsed: elapsed + EXPIRY_MARGIN,
+        };
+        if !sets.is_empty() {
+            let changed = checkpoint.sets.differing(live, comparison).into_iter();
+            overtaken.extend(changed.filter(|name| sets.contains(name)));
+        }
+        if !overtaken.is_empty() {
+            self.failures.push(Failure::Overtaken(overtaken.join(", ")));
+        }
     }
 
     fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
