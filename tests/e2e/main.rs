@@ -4,6 +4,9 @@
 //! openssh-client, sudo, tmux and util-linux. A tool that is missing is a failure.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod confirm;
+mod deadline;
 mod lab;
+mod refuse;
 mod rules;
 mod selftest;

@@ -1,8 +1,8 @@
 //! ssh from the client to the server.
 
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
-use super::{Client, Lab, Output, SERVER, SERVER_V6, Session, run};
+use super::{Client, Lab, Output, SERVER, SERVER_V6, Session, eventually, run};
 
 /// How to log in.
 #[derive(Debug, Clone)]
@@ -76,6 +76,29 @@ impl Login<'_> {
         Session::open(self.ssh().arg("exec bash --norc --noprofile"))
     }
 
+    /// Opens a connection that later logins with `-S` and this path share.
+    #[track_caller]
+    pub fn master(&self, name: &str) -> (Held, String) {
+        let path = self.lab.path(name);
+        let mut ssh = self
+            .clone()
+            .options(&["-M", "-N", "-S", path.to_str().unwrap()])
+            .ssh();
+        let held = Held(ssh.stdin(Stdio::null()).spawn().unwrap());
+        eventually("the shared connection is open", || path.exists());
+        (held, path.to_str().unwrap().to_owned())
+    }
+
+    /// Runs a command with a terminal that nobody reads.
+    pub fn on_terminal(&self, command: &str) -> Held {
+        let mut ssh = self.clone().options(&["-tt"]).ssh();
+        ssh.arg(command)
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null());
+        Held(ssh.spawn().unwrap())
+    }
+
     fn ssh(&self) -> Command {
         let mut ssh = self.lab.on_client("ssh");
         ssh.args(["-F", "none"]);
@@ -96,5 +119,16 @@ impl Login<'_> {
         ssh.arg("-i").arg(self.lab.path("key"));
         ssh.args(["-l", self.user, self.address]);
         ssh
+    }
+}
+
+/// An ssh that runs until this is dropped.
+#[derive(Debug)]
+pub struct Held(Child);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -11,14 +11,16 @@ mod login;
 mod processes;
 mod saves;
 mod session;
+mod states;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-pub use client::Client;
+pub use client::{Client, Ended};
 pub use command::{Output, eventually, run};
+pub use processes::Process;
 pub use saves::{Saves, assert_same};
 pub use session::Session;
 
