@@ -2,11 +2,24 @@
 //!
 //! Needs root and the Debian packages iptables, nftables, ipset, iproute2, openssh-server,
 //! openssh-client, sudo, tmux and util-linux. A tool that is missing is a failure.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
+mod apply;
+mod boot;
+mod command;
 mod confirm;
+mod corpus;
+mod crash;
 mod deadline;
+mod drift;
+mod faults;
 mod lab;
 mod refuse;
 mod rules;
 mod selftest;
+mod verbs;

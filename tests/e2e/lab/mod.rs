@@ -18,7 +18,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-pub use client::{Client, Ended};
+pub use client::Client;
 pub use command::{Output, eventually, run};
 pub use processes::Process;
 pub use saves::{Saves, assert_same};
@@ -65,7 +65,6 @@ pub(crate) use on_both_backends;
 /// A server, a client, the wire between them; all gone when dropped.
 #[derive(Debug)]
 pub struct Lab {
-    pub backend: Backend,
     dir: tempfile::TempDir,
     server: Child,
     client: Child,
@@ -111,7 +110,6 @@ impl Lab {
             ],
         );
         let mut lab = Self {
-            backend,
             dir,
             server,
             client,

@@ -14,6 +14,12 @@ impl Lab {
             .start(&format!("safe-apply --json {arguments}"))
     }
 
+    /// Starts `safe-apply run --json` as root over a connection of its own.
+    pub fn apply_command(&self, options: &str, command: &str) -> Client {
+        self.login()
+            .start(&format!("safe-apply run --json {options} -- {command}"))
+    }
+
     /// The pending transaction; `Null` if there is none.
     #[track_caller]
     pub fn pending(&self) -> Value {
