@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+
+mod help;
 
 /// Shortest time to confirm that may be asked for.
 pub const TIMEOUT_MIN: Duration = Duration::from_secs(1);
@@ -13,7 +15,9 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// Apply firewall rules; keep them only if somebody confirms over a new connection.
 #[derive(Debug, Parser)]
 #[command(name = "safe-apply", version, args_conflicts_with_subcommands = true)]
-#[command(subcommand_negates_reqs = true)]
+#[command(subcommand_negates_reqs = true, arg_required_else_help = true)]
+#[command(subcommand_help_heading = "Verbs", subcommand_value_name = "VERB")]
+#[command(after_help = help::SHORT, after_long_help = help::LONG)]
 pub struct Cli {
     /// What to do; without a verb: apply RULES.
     #[command(subcommand)]
@@ -27,13 +31,15 @@ pub struct Cli {
 #[derive(Debug, Clone, Args)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct Options {
-    /// Time to confirm, counted from when the rules are live: 60, 90s, 5m, 1h30m.
+    /// Time to confirm, counted from when the rules are live: 60, 90s, 5m, 1h30m (1 s to 24 h).
     #[arg(short, long, default_value = "60s", value_parser = timeout, value_name = "DURATION")]
     pub timeout: Duration,
     /// After the commit, write the rules to where this system loads them at boot, or to FILE.
+    ///
+    /// The file that was there is kept as a backup next to it.
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub persist: Option<Option<PathBuf>>,
-    /// Go on where a check would refuse.
+    /// Go on where a check would refuse; recorded in the history.
     #[arg(long)]
     pub force: bool,
     /// Return once the rules are live and the guardian waits.
@@ -43,10 +49,10 @@ pub struct Options {
     #[arg(long)]
     pub json: bool,
     /// Run CMD (with sh -c) after the commit.
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", help_heading = "Hooks")]
     pub on_commit: Option<String>,
     /// Run CMD (with sh -c) after a rollback.
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", help_heading = "Hooks")]
     pub on_rollback: Option<String>,
 }
 
@@ -65,17 +71,17 @@ pub enum Backend {
 /// Apply rules.
 #[derive(Debug, Clone, Args)]
 pub struct Apply {
-    /// Rule files (iptables-save, nft or ipset save format); `-` is standard input; v4:FILE and v6:FILE name the family.
-    #[arg(required = true, value_name = "RULES")]
+    /// Rules files, or - for standard input; v4:FILE and v6:FILE name the family.
+    #[arg(required = true, value_name = "RULES", value_parser = rules)]
     pub rules: Vec<String>,
     /// Options shared with run.
     #[command(flatten)]
     pub options: Options,
     /// Which kernel interface iptables rules go to.
-    #[arg(long, value_enum, default_value_t = Backend::Auto)]
+    #[arg(long, value_enum, default_value_t = Backend::Auto, help_heading = "Rules")]
     pub backend: Backend,
     /// Add to the rules that are there instead of replacing them.
-    #[arg(long)]
+    #[arg(long, help_heading = "Rules")]
     pub noflush: bool,
 }
 
@@ -83,22 +89,31 @@ pub struct Apply {
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run a command that changes the firewall, under the same net.
+    #[command(after_help = help::RUN)]
     Run(Run),
     /// Keep the new rules; must come over a new connection.
+    #[command(after_help = help::CONFIRM)]
     Confirm(Confirm),
     /// Restore the rules from before now.
+    #[command(after_help = help::ROLLBACK)]
     Rollback(Transaction),
     /// Give more time to confirm.
+    #[command(after_help = help::EXTEND)]
     Extend(Extend),
     /// Show what is pending, how long it has left, how to confirm.
+    #[command(after_help = help::STATUS)]
     Status(Json),
     /// List past transactions and their outcomes.
+    #[command(after_help = help::HISTORY)]
     History(Json),
     /// Show one transaction: who, when, from where, what changed, outcome, why.
+    #[command(after_help = help::SHOW)]
     Show(Show),
     /// Settle what a crash or a reboot left behind.
+    #[command(after_help = help::RECOVER)]
     Recover,
     /// Tell the whole story in throw-away network namespaces.
+    #[command(after_help = help::DEMO)]
     Demo(Demo),
     /// The process that owns a transaction.
     #[command(name = "__guardian", hide = true)]
@@ -174,6 +189,9 @@ pub struct Demo {
 pub struct Guardian {
     /// The transaction.
     pub id: String,
+    /// The process that takes over when this one dies; none where systemd does.
+    #[arg(long)]
+    pub successor: Option<i32>,
 }
 
 /// The guardian's successor.
@@ -184,6 +202,24 @@ pub struct Successor {
     /// The guardian to watch, if it runs already.
     #[arg(long)]
     pub watch: Option<i32>,
+}
+
+/// Accepts the name of a rules file; a bare verb in its place is a mistake to point out,
+/// because `safe-apply --json status` would otherwise apply a file called `status`.
+///
+/// # Errors
+/// A sentence that says how to write the verb, and how a file of that name.
+pub fn rules(text: &str) -> Result<String, String> {
+    let is_verb = Cli::command()
+        .get_subcommands()
+        .any(|verb| verb.get_name() == text);
+    if is_verb {
+        Err(format!(
+            "{text} is a verb, and a verb comes first (safe-apply {text}); a file of that name is given as ./{text}"
+        ))
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// Parses a time span: a bare number is seconds; `90s`, `5m`, `1h30m` as people write them.

@@ -5,9 +5,11 @@
 
 pub mod candidate;
 pub mod cli;
+pub mod config;
 pub mod connection;
 pub mod exec;
 pub mod exit;
+pub mod guardian_unit;
 pub mod ipset;
 pub mod legacy;
 pub mod netlink;

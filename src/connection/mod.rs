@@ -1,1 +1,40 @@
-//! connection
+//! Does a process speak for a connection that was opened after the new rules went live?
+//!
+//! Which connections existed is asked of the kernel (`sock_diag(7)`), whose a process is
+//! is read from `/proc` (`proc(5)`). Whatever cannot be seen counts as old.
+
+mod arrivals;
+mod assess;
+mod diag;
+mod evidence;
+mod judge;
+mod known;
+mod origin;
+mod process;
+mod session;
+mod sockets;
+mod terminal;
+mod tuple;
+mod verdict;
+
+pub use arrivals::arrivals;
+pub use diag::{current, listening};
+pub use judge::judge;
+pub use known::Known;
+pub use origin::{Origin, origin};
+pub use tuple::{Connection, Tuple};
+pub use verdict::{Refusal, Verdict, Via};
+
+/// Why the kernel's connections could not be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `NETLINK_SOCK_DIAG` failed; `ENOENT` means a kernel without `tcp_diag`.
+    #[error("the TCP connections of this host could not be listed (kernel module tcp_diag): {0}")]
+    Connections(#[source] crate::netlink::Error),
+    /// `getifaddrs(3)` failed.
+    #[error("the addresses of this host could not be listed: {0}")]
+    Addresses(#[source] std::io::Error),
+}
+
+#[cfg(test)]
+mod fake;

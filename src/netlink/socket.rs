@@ -41,16 +41,17 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket of `protocol` (`rustix::net::netlink::NETFILTER`, …).
+    /// Opens a socket of `protocol` (`rustix::net::netlink::NETFILTER`, …);
+    /// `None` is number 0, `NETLINK_ROUTE`.
     ///
     /// # Errors
     /// What `socket(2)`, `setsockopt(2)` or `bind(2)` say.
-    pub fn open(protocol: Protocol) -> Result<Self, Error> {
+    pub fn open(protocol: impl Into<Option<Protocol>>) -> Result<Self, Error> {
         let fd = socket_with(
             AddressFamily::NETLINK,
             SocketType::RAW,
             SocketFlags::CLOEXEC,
-            Some(protocol),
+            protocol.into(),
         )?;
         // Without the privilege to force it, the kernel's limit has to do.
         if sockopt::set_socket_recv_buffer_size_force(&fd, 8 * RECEIVE_BUFFER_BYTES).is_err() {

@@ -1,5 +1,8 @@
 //! Network namespaces: the caller's, and scratch ones.
 
+mod links;
+
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -7,6 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
+
+pub use links::interface_names;
 
 /// A network namespace that lives as long as this value (or a process in it) does.
 ///
@@ -21,7 +26,8 @@ impl NetNs {
     /// A new, empty namespace; needs `CAP_SYS_ADMIN`.
     ///
     /// # Errors
-    /// What `unshare(2)` says; `EPERM` without privilege.
+    /// What `unshare(2)` says; without privilege an error of kind
+    /// `PermissionDenied` that says which one is missing.
     pub fn scratch() -> io::Result<Self> {
         let made = thread::scope(|scope| {
             scope
@@ -31,8 +37,31 @@ impl NetNs {
                 })
                 .join()
         });
-        let file = made.unwrap_or_else(|_| Err(io::Error::other("the thread died")))?;
+        let file = made
+            .unwrap_or_else(|_| Err(io::Error::other("the thread died")))
+            .map_err(|error| {
+                if error.kind() != io::ErrorKind::PermissionDenied {
+                    return error;
+                }
+                let reason = "making a network namespace needs CAP_SYS_ADMIN: run as root";
+                io::Error::new(io::ErrorKind::PermissionDenied, reason)
+            })?;
         Ok(Self { fd: file.into() })
+    }
+
+    /// A new namespace with `lo` up and an interface of each name in `devices`
+    /// (at most 15 bytes each), down and without addresses: rules of family
+    /// netdev and flowtables load only where the devices that they name exist.
+    ///
+    /// # Errors
+    /// As [`NetNs::scratch`]; what the kernel says to an interface, with its name.
+    pub fn host_like(devices: &BTreeSet<String>) -> io::Result<Self> {
+        let namespace = Self::scratch()?;
+        namespace.enter(|| {
+            links::raise_loopback()?;
+            links::add(devices)
+        })??;
+        Ok(namespace)
     }
 
     /// Runs `work` on a thread inside the namespace; its sockets and child

@@ -1,0 +1,170 @@
+//! Bringing a namespace to a snapshot: the one mechanism behind apply and rollback.
+//!
+//! Order: sets that rules may name, all nf_tables tables in one batch, legacy
+//! tables one by one (each is replaced atomically), sets that no rule names any more.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{Error, Part, Snapshot, translated};
+use crate::ipset::{self, Sets};
+use crate::legacy::Lock;
+use crate::nftables::{self, Compare, Ruleset, TableId};
+
+/// How long a rollback keeps trying while others commit in between.
+const CONTENTION_MAX: Duration = Duration::from_secs(20);
+/// How long an apply waits for the legacy lock.
+const LOCK_WAIT_APPLY: Duration = Duration::from_secs(10);
+/// How long a rollback waits for the legacy lock before it goes past it.
+pub const LOCK_WAIT_ROLLBACK: Duration = Duration::from_secs(2);
+
+/// Which way, and with it what to do about errors.
+#[derive(Debug)]
+pub enum Direction<'a> {
+    /// Towards the candidate: the first error ends it. Carries the checkpoint
+    /// that the candidate was compiled from.
+    Apply {
+        /// What is live, if nobody interfered.
+        checkpoint: &'a Snapshot,
+    },
+    /// Back: errors are collected, the rest goes on.
+    Rollback {
+        /// How to deal with the legacy lock.
+        lock: &'a Lock,
+    },
+}
+
+/// One thing that went wrong on the way.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// A backend's error.
+    #[error(transparent)]
+    Backend(#[from] Error),
+    /// Others changed what the candidate was compiled from.
+    #[error(
+        "others changed the rules while the new ones were being prepared ({0}); nothing of the candidate was applied to them, run it again"
+    )]
+    Overtaken(String),
+}
+
+/// Brings `parts` of the calling thread's namespace to what `target` holds.
+///
+/// # Errors
+/// All that went wrong; in the direction of a rollback the rest was done all the same.
+pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Result<(), Vec<Failure>> {
+    let mut run = Bringing {
+        target,
+        direction,
+        failures: Vec::new(),
+    };
+    let sets: Vec<String> = select(parts, |part| match part {
+        Part::Set(name) => Some(name.clone()),
+        Part::Nft(_) | Part::Legacy(..) => None,
+    });
+    let tables: Vec<TableId> = select(parts, |part| match part {
+        Part::Nft(id) => Some(id.clone()),
+        Part::Set(_) | Part::Legacy(..) => None,
+    });
+    let legacy = select(parts, |part| match part {
+        Part::Legacy(family, table) => Some((*family, table.clone())),
+        Part::Nft(_) | Part::Set(_) => None,
+    });
+    let live_sets = if sets.is_empty() {
+        Sets::default()
+    } else {
+        run.note(Sets::capture().map_err(Error::from)).unwrap_or_default()
+    };
+    if run.goes_on() && !sets.is_empty() {
+        let result = Sets::prepare(&live_sets, &target.sets, &sets);
+        run.note(result.map_err(Error::from));
+    }
+    if run.goes_on() && !tables.is_empty() {
+        run.nf_tables(&tables);
+    }
+    if run.goes_on() && !legacy.is_empty() {
+        let lock = match direction {
+            Direction::Apply { .. } => &Lock::wait(LOCK_WAIT_APPLY),
+            Direction::Rollback { lock } => lock,
+        };
+        for error in target.legacy.restore(&legacy, lock) {
+            run.note(Err::<(), _>(Error::from(error)));
+        }
+    }
+    if run.goes_on() && !sets.is_empty() {
+        for error in Sets::settle(&live_sets, &target.sets, &sets) {
+            run.note(Err::<(), _>(Error::from(error)));
+        }
+    }
+    if run.failures.is_empty() {
+        Ok(())
+    } else {
+        Err(run.failures)
+    }
+}
+
+fn select<T>(parts: &[Part], pick: impl Fn(&Part) -> Option<T>) -> Vec<T> {
+    parts.iter().filter_map(pick).collect()
+}
+
+struct Bringing<'a> {
+    target: &'a Snapshot,
+    direction: &'a Direction<'a>,
+    failures: Vec<Failure>,
+}
+
+impl Bringing<'_> {
+    fn goes_on(&self) -> bool {
+        self.failures.is_empty() || matches!(self.direction, Direction::Rollback { .. })
+    }
+
+    fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
+        result.map_err(|error| self.failures.push(error.into())).ok()
+    }
+
+    fn nf_tables(&mut self, tables: &[TableId]) {
+        let Some(indexes) = self.note(ipset::indexes().map_err(Error::from)) else {
+            return;
+        };
+        let target = translated(&self.target.nft, &self.target.sets.indexes, &indexes);
+        let until = Instant::now() + CONTENTION_MAX;
+        let mut pause = Duration::from_millis(1);
+        let mut live = match self.direction {
+            Direction::Apply { checkpoint } => checkpoint.nft.clone(),
+            Direction::Rollback { .. } => match self.note(Ruleset::capture().map_err(Error::from)) {
+                Some(live) => live,
+                None => return,
+            },
+        };
+        if let Direction::Apply { checkpoint } = self.direction {
+            live = translated(&live, &checkpoint.sets.indexes, &indexes).into_owned();
+        }
+        loop {
+            match nftables::bring(&live, &target, tables) {
+                Ok(()) => return,
+                Err(nftables::Error::Concurrent) if Instant::now() < until => {}
+                Err(error) => {
+                    self.note(Err::<(), _>(Error::from(error)));
+                    return;
+                }
+            }
+            thread::sleep(pause);
+            pause = (pause * 2).min(Duration::from_millis(200));
+            let Some(now) = self.note(Ruleset::capture().map_err(Error::from)) else {
+                return;
+            };
+            if let Direction::Apply { .. } = self.direction {
+                let overtaken: Vec<String> = live
+                    .differing(&now, Compare::Rules)
+                    .into_iter()
+                    .filter(|id| tables.contains(id))
+                    .map(|id| id.to_string())
+                    .collect();
+                if !overtaken.is_empty() {
+                    self.failures.push(Failure::Overtaken(overtaken.join(", ")));
+                    return;
+                }
+            }
+            live = now;
+        }
+    }
+}

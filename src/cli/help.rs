@@ -1,0 +1,126 @@
+//! What the help texts say beyond one line per option.
+
+/// Below `safe-apply -h`.
+pub const SHORT: &str = "\
+Examples:
+  safe-apply rules.v4             apply; restore after 60 s unless somebody confirms
+  safe-apply confirm              keep the rules; type it in a new login
+
+A file named like a verb is given with its directory: ./status
+`safe-apply --help` lists the exit statuses and more examples.";
+
+/// Below `safe-apply --help`.
+pub const LONG: &str = "\
+Examples:
+  Apply, and have five minutes to confirm:
+      safe-apply --timeout 5m rules.v4
+
+  Confirm from a second terminal. It must be a new login, opened after the rules
+  went live; that is the proof that the new rules still let you in:
+      ssh root@198.51.100.2 safe-apply confirm
+
+  IPv4 rules, IPv6 rules and sets, all of them live or none:
+      safe-apply v4:rules.v4 v6:rules.v6 sets.ipset
+
+  Rules from standard input:
+      generate-rules | safe-apply -
+
+  The same net around a command:
+      safe-apply run -- ufw enable
+
+  In a script: apply, test from elsewhere, then confirm or roll back:
+      safe-apply --detach --json rules.nft
+
+Rules files:
+  Each file is in iptables-save, nft or ipset save format; its content tells which.
+  A verb comes first on the command line. A file named like a verb is given with its
+  directory, such as ./status.
+
+Exit status:
+  0  committed, or the verb succeeded
+  1  failed; the firewall is as it was
+  2  usage; nothing was touched
+  3  rolled back: not confirmed in time
+  4  rolled back on request (Ctrl-C, SIGTERM, `safe-apply rollback`)
+  5  refused, for example a `confirm` that does not come over a new connection
+  6  another transaction is pending
+  7  the rollback is incomplete: the message says what differs and where the
+     checkpoint lies
+
+Files:
+  /etc/safe-apply.toml     group: whose members may confirm; history: how many past
+                           transactions are kept
+  /var/lib/safe-apply/     transactions and their checkpoints
+  /run/safe-apply/         lock and control socket
+
+Environment:
+  SAFE_APPLY_CONFIG        another configuration file
+  SAFE_APPLY_STATE_DIR     another directory for transactions
+  SAFE_APPLY_RUN_DIR       another directory for the lock and the socket
+  SAFE_APPLY_ROOT          stands for / where --persist looks for the system's files";
+
+/// Below the help of `run`.
+pub const RUN: &str = "\
+Examples:
+  safe-apply run -- iptables -F
+  safe-apply run --timeout 5m -- ufw enable
+  safe-apply run -- sh -c 'ipset flush admins && ./firewall.sh'
+
+The command has the terminal. If it fails, or is still running at the end of the
+timeout, the rules from before are restored.";
+
+/// Below the help of `confirm`.
+pub const CONFIRM: &str = "\
+Examples:
+  ssh root@198.51.100.2 safe-apply confirm
+  ssh admin@198.51.100.2 sudo safe-apply confirm
+  ssh -S none root@198.51.100.2 safe-apply confirm    past a shared (multiplexed) connection
+
+A session that was open before the rules went live proves nothing: established
+connections often outlive rules that shut everybody else out. It is refused with
+exit status 5, and the countdown goes on.";
+
+/// Below the help of `rollback`.
+pub const ROLLBACK: &str = "\
+Examples:
+  safe-apply rollback
+  safe-apply rollback 20261122-121643-k7";
+
+/// Below the help of `extend`.
+pub const EXTEND: &str = "\
+Examples:
+  safe-apply extend 5m
+  safe-apply extend 90s 20261122-121643-k7";
+
+/// Below the help of `status`.
+pub const STATUS: &str = "\
+Examples:
+  safe-apply status
+  safe-apply status --json";
+
+/// Below the help of `history`.
+pub const HISTORY: &str = "\
+Examples:
+  safe-apply history
+  safe-apply history --json";
+
+/// Below the help of `show`.
+pub const SHOW: &str = "\
+Examples:
+  safe-apply show 20261122-121643-k7";
+
+/// Below the help of `recover`.
+pub const RECOVER: &str = "\
+Examples:
+  safe-apply recover
+
+The system runs it at boot (safe-apply-recover.service). Any other verb does the
+same first when it finds a transaction that nobody guards.";
+
+/// Below the help of `demo`.
+pub const DEMO: &str = "\
+Examples:
+  safe-apply demo
+
+Needs root, or a kernel that lets users make user namespaces. The rules of this
+machine are not touched.";

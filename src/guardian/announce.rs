@@ -1,0 +1,67 @@
+//! Telling what happens: to whoever watches, and to the transaction's event log.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::protocol::{Announcement, Notice};
+use crate::transaction::{Transaction, clock};
+
+/// Name of the event log in the transaction's directory: one JSON object per line.
+pub const LOG: &str = "events.jsonl";
+
+/// Sends notices to watchers and keeps them for those who come later.
+#[derive(Debug)]
+pub struct Announcer {
+    transaction: Transaction,
+    lines: Vec<String>,
+    watchers: Vec<UnboundedSender<String>>,
+}
+
+impl Announcer {
+    /// Goes on with what an earlier guardian has announced.
+    #[must_use]
+    pub fn new(transaction: &Transaction) -> Self {
+        let log = std::fs::read_to_string(transaction.file(LOG)).unwrap_or_default();
+        Self {
+            transaction: transaction.clone(),
+            lines: log.lines().map(str::to_owned).collect(),
+            watchers: Vec::new(),
+        }
+    }
+
+    /// Announces `notice`. A full disk or a watcher that is gone does not matter.
+    pub fn say(&mut self, notice: Notice) {
+        let announcement = Announcement {
+            transaction: self.transaction.id.clone(),
+            time: clock::timestamp(),
+            notice,
+        };
+        let Ok(line) = serde_json::to_string(&announcement) else {
+            return;
+        };
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(self.transaction.file(LOG));
+        if let Ok(mut log) = log {
+            let _ = writeln!(log, "{line}");
+        }
+        self.watchers
+            .retain(|watcher| watcher.send(line.clone()).is_ok());
+        self.lines.push(line);
+    }
+
+    /// Sends everything so far, and from now on what comes, to `watcher`.
+    pub fn add(&mut self, watcher: UnboundedSender<String>) {
+        for line in &self.lines {
+            if watcher.send(line.clone()).is_err() {
+                return;
+            }
+        }
+        self.watchers.push(watcher);
+    }
+}

@@ -1,0 +1,241 @@
+//! A transaction in the hands of its owner: the state machine, its journal, and the
+//! effects that need no event loop. The guardian and `recover` both work on it.
+
+use anyhow::{Context, Result};
+
+use super::announce::Announcer;
+use super::work::{self, Restored};
+use super::{finish, stop};
+use crate::checkpoint::{self, Part, Snapshot};
+use crate::config::Config;
+use crate::protocol::Notice;
+use crate::transaction::journal::{Detail, Durability, Error as JournalError, Journal};
+use crate::transaction::machine::step;
+use crate::transaction::store::{Meta, Work};
+use crate::transaction::{Effect, Event, State, Store, Transaction};
+
+/// A transaction and all that is known about it.
+#[derive(Debug)]
+pub struct Core {
+    /// Its directory.
+    pub transaction: Transaction,
+    /// What the client wrote down.
+    pub meta: Meta,
+    /// The administrator's settings.
+    pub config: Config,
+    /// Where it stands.
+    pub state: State,
+    /// When the countdown ends, in milliseconds of `CLOCK_BOOTTIME`.
+    pub deadline_ms: Option<u64>,
+    /// What was live before.
+    pub checkpoint: Option<Snapshot>,
+    /// What is meant to be live after the apply, or was found after it.
+    pub applied: Option<Snapshot>,
+    /// The parts in which the two differ.
+    pub touched: Vec<Part>,
+    /// Who is told.
+    pub announcer: Announcer,
+    /// Whether the client that may run a command is still there.
+    pub client_alive: bool,
+    journal: Journal,
+}
+
+impl Core {
+    /// Takes over `transaction`: a new one, or one whose owner died.
+    ///
+    /// # Errors
+    /// When its records are missing or damaged, or the journal cannot be made.
+    pub fn open(store: &Store, transaction: Transaction) -> Result<Self> {
+        let meta = transaction.meta()?;
+        let (durable, volatile) = (transaction.journal(), transaction.volatile_journal());
+        let is_new = !durable.exists() && !volatile.exists();
+        let mut journal = if is_new {
+            Journal::create(&durable, &volatile).context("the firewall is untouched")?
+        } else {
+            Journal::open(&durable, &volatile)?
+        };
+        if journal.last().is_none() {
+            journal
+                .append(&State::Prepared, None, Detail::default(), Durability::Required)
+                .context("the firewall is untouched")?;
+        }
+        let (state, deadline_ms) = journal
+            .last()
+            .map_or((State::Prepared, None), |last| (last.state.clone(), last.deadline_ms));
+        let config = Config::load(&store.paths().config).unwrap_or_default();
+        let mut core = Self {
+            announcer: Announcer::new(&transaction),
+            transaction,
+            meta,
+            config,
+            state,
+            deadline_ms,
+            checkpoint: None,
+            applied: None,
+            touched: Vec::new(),
+            client_alive: false,
+            journal,
+        };
+        if is_new {
+            core.announcer.say(Notice::Prepared);
+        }
+        Ok(core)
+    }
+
+    /// Reads checkpoint and candidate of a transaction that an earlier owner has begun.
+    ///
+    /// # Errors
+    /// When the checkpoint is missing or damaged.
+    pub fn load_snapshots(&mut self) -> Result<()> {
+        let checkpoint = checkpoint::load(&self.transaction.checkpoint())?;
+        // Where it is not known what the candidate makes of the rules, all that differs is restored.
+        self.applied = checkpoint::load(&self.transaction.applied()).ok();
+        if let Some(applied) = &self.applied {
+            self.touched = checkpoint::touched(&checkpoint, Some(applied), applied);
+        }
+        self.checkpoint = Some(checkpoint);
+        Ok(())
+    }
+
+    /// The last thing the journal says beyond the state.
+    #[must_use]
+    pub fn detail(&self) -> Detail {
+        self.journal
+            .last()
+            .map(|last| last.detail.clone())
+            .unwrap_or_default()
+    }
+
+    /// Lets `event` happen: journals the new state, returns what is to be done.
+    ///
+    /// # Errors
+    /// When a state that must be durable before it is acted on could not be
+    /// journalled: it was not entered.
+    pub fn enter(&mut self, event: Event, detail: Detail) -> Result<Vec<Effect>, JournalError> {
+        let (next, effects) = step(self.state.clone(), event);
+        if next == self.state {
+            return Ok(effects);
+        }
+        let durability = match next {
+            State::Armed | State::Applying | State::Committed => Durability::Required,
+            State::Prepared
+            | State::AwaitingConfirm
+            | State::RollingBack { .. }
+            | State::RolledBack { .. }
+            | State::RestoreFailed { .. }
+            | State::Abandoned { .. } => Durability::BestEffort,
+        };
+        let written = self
+            .journal
+            .append(&next, self.deadline_ms, detail, durability);
+        match (written, durability) {
+            (Err(error), Durability::Required) => return Err(error),
+            (Err(error), Durability::BestEffort) => self.warn(format!("{error}; going on without")),
+            (Ok(()), _) => {}
+        }
+        self.state = next;
+        Ok(effects)
+    }
+
+    /// Journals a change within the state: a moved deadline, work that is done.
+    pub fn note(&mut self, detail: Detail) {
+        let state = self.state.clone();
+        let written = self
+            .journal
+            .append(&state, self.deadline_ms, detail, Durability::BestEffort);
+        if let Err(error) = written {
+            self.warn(format!("{error}; going on without"));
+        }
+    }
+
+    /// Announces a warning.
+    pub fn warn(&mut self, message: impl Into<String>) {
+        self.announcer.say(Notice::Warning {
+            message: message.into(),
+        });
+    }
+
+    /// Ends the command of `run`, if one runs.
+    pub fn stop_command(&self) {
+        if matches!(self.meta.work, Work::Command) {
+            let client = self.client_alive.then_some(self.meta.client_pid);
+            stop::stop_command(&self.transaction.id, client);
+        }
+    }
+
+    /// Restores the checkpoint; says which event came of it.
+    pub fn restore(&mut self) -> (Event, Detail) {
+        self.announce_rollback();
+        let restored = match &self.checkpoint {
+            Some(checkpoint) => {
+                work::roll_back(&self.transaction, checkpoint, self.applied.as_ref())
+            }
+            None => no_checkpoint(),
+        };
+        self.judge(restored)
+    }
+
+    /// After a reboot: restores the checkpoint where the unconfirmed rules are live.
+    pub fn restore_if_live(&mut self) -> (Event, Detail) {
+        self.announce_rollback();
+        let boot_file = self.candidate_is_boot_file();
+        let restored = match (&self.checkpoint, &self.applied) {
+            (Some(checkpoint), Some(applied)) => {
+                work::roll_back_if_live(&self.transaction, checkpoint, applied, boot_file)
+            }
+            // The candidate was never known in full, so it was never live in full,
+            // and nothing of it outlives the kernel that held it.
+            (Some(_), None) => Restored::default(),
+            (None, _) => no_checkpoint(),
+        };
+        self.judge(restored)
+    }
+
+    /// Whether a rule file of the candidate is loaded at boot.
+    #[must_use]
+    pub fn candidate_is_boot_file(&self) -> bool {
+        match &self.meta.work {
+            Work::Rules { files, .. } => files.iter().any(|file| file.boot_file),
+            Work::Command => false,
+        }
+    }
+
+    fn announce_rollback(&mut self) {
+        if let Some(reason) = self.state.reason() {
+            let error = self.detail().error;
+            self.announcer.say(Notice::RollingBack { reason, error });
+        }
+    }
+
+    fn judge(&mut self, restored: Restored) -> (Event, Detail) {
+        if !restored.drift.lines.is_empty() {
+            self.announcer.say(Notice::Drift {
+                changes: restored.drift.lines.clone(),
+                saved: work::saved_drift(&self.transaction).display().to_string(),
+            });
+        }
+        let error = self.detail().error;
+        if restored.differences.is_empty() {
+            let detail = Detail {
+                error,
+                lines: restored.drift.lines,
+                ..Detail::default()
+            };
+            (Event::Restored, detail)
+        } else {
+            let detail = Detail {
+                error,
+                lines: finish::bounded(restored.differences),
+                ..Detail::default()
+            };
+            (Event::RestoreFailed, detail)
+        }
+    }
+}
+
+fn no_checkpoint() -> Restored {
+    Restored {
+        differences: vec!["the checkpoint is missing or damaged".to_owned()],
+        ..Restored::default()
+    }
+}

@@ -1,0 +1,111 @@
+//! Leaving the caller's terminal, session and environment behind.
+
+use std::fs::OpenOptions;
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, getpid};
+
+use crate::exec::Run;
+use crate::guardian_unit;
+use crate::paths::{CONFIG_ENV, ROOT_ENV, RUN_ENV, STATE_ENV};
+use crate::transaction::Transaction;
+
+/// What the guardian says on standard output once it can be talked to.
+pub const READY: &str = "ready";
+
+/// The path of this very program, also after it was replaced on disk.
+#[must_use]
+pub fn own_binary() -> PathBuf {
+    let link = PathBuf::from("/proc/self/exe");
+    match std::fs::read_link(&link) {
+        Ok(path) if path.exists() => path,
+        Ok(_) | Err(_) => link,
+    }
+}
+
+/// Points standard input and output at `/dev/null`.
+pub fn silence() {
+    if let Ok(null) = OpenOptions::new().read(true).write(true).open("/dev/null") {
+        // The streams that cannot be replaced are not written to.
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&null);
+    }
+}
+
+/// Starts a successor that watches this process.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start_successor(transaction: &Transaction) -> Result<Pid> {
+    let mut child = Command::new(own_binary())
+        .args(["__successor", transaction.id.as_str(), "--watch"])
+        .arg(getpid().as_raw_pid().to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .context("cannot start a successor")?;
+    let pid = Pid::from_child(&child);
+    // Reaped as soon as it ends; it outlives this process in all other cases.
+    std::thread::spawn(move || child.wait());
+    Ok(pid)
+}
+
+/// Starts the guardian of `transaction`, and waits until it can be talked to.
+///
+/// # Errors
+/// When it cannot be started, or says why it will not.
+pub fn launch(transaction: &Transaction) -> Result<()> {
+    if guardian_unit::applies(std::path::Path::new("/proc"), std::path::Path::new("/")) {
+        return launch_unit(transaction);
+    }
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(transaction.file("guardian.log"))?;
+    let mut child = Command::new(own_binary())
+        .args(["__successor", transaction.id.as_str()])
+        .current_dir("/")
+        .env_remove("NOTIFY_SOCKET")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .context("cannot start the guardian")?;
+    let mut answer = String::new();
+    if let Some(mut stdout) = child.stdout.take() {
+        stdout.read_to_string(&mut answer)?;
+    }
+    match answer.trim() {
+        READY => Ok(()),
+        "" => bail!(
+            "the guardian died before it could be talked to; see {}",
+            transaction.file("guardian.log").display()
+        ),
+        refusal => bail!("{refusal}"),
+    }
+}
+
+fn launch_unit(transaction: &Transaction) -> Result<()> {
+    let environment: Vec<(String, String)> = [STATE_ENV, RUN_ENV, CONFIG_ENV, ROOT_ENV]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .collect();
+    let installed = environment.is_empty() && guardian_unit::is_installed(std::path::Path::new("/"));
+    let command = guardian_unit::start_command(
+        transaction.id.as_str(),
+        installed,
+        &own_binary(),
+        &environment,
+    );
+    let (program, args) = command.split_first().context("no command to start the unit")?;
+    Run::tool(&program.to_string_lossy())?
+        .args(args.iter().cloned())
+        .success()
+        .context("systemd did not start the guardian")?;
+    Ok(())
+}

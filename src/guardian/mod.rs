@@ -1,0 +1,23 @@
+//! The guardian: the only process that writes to the kernel and the journal.
+
+mod announce;
+mod compile;
+mod control;
+mod core;
+pub mod detach;
+mod driver;
+mod finish;
+mod lock;
+mod prepare_self;
+pub mod recover;
+mod requests;
+mod stop;
+pub mod successor;
+mod timer;
+mod work;
+
+pub use announce::LOG;
+pub use control::{Peer, socket_path};
+pub use driver::run;
+pub use lock::{Pids, RunLock, pids};
+pub use stop::MARKER;

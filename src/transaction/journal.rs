@@ -1,0 +1,312 @@
+//! The journal: one line per state, checksummed, written before the state is acted on.
+//!
+//! Line: eight hexadecimal digits of CRC-32, a space, a JSON object, a line feed.
+//! The file is preallocated and filled with NUL, so that a disk that fills up
+//! later does not stop it. A copy in the runtime directory outlives a state
+//! directory that turns read-only. A damaged line that others follow means a
+//! corrupt journal; a damaged last line is one that was never finished.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, fallocate};
+use serde::{Deserialize, Serialize};
+
+use super::clock;
+use super::machine::State;
+
+/// Version of the journal's format.
+pub const VERSION: u32 = 1;
+/// Space reserved for a journal, in bytes; some 500 states.
+const RESERVED_BYTES: u64 = 128 * 1024;
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Counts from 0 without gaps.
+    pub sequence: u32,
+    /// The state entered.
+    pub state: State,
+    /// Wall-clock time (RFC 3339), for people.
+    pub time: String,
+    /// The boot in which it was written.
+    pub boot_id: String,
+    /// When the countdown ends, in milliseconds of `CLOCK_BOOTTIME` of that boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// What belongs to the state: who confirmed, what differs.
+    #[serde(default, skip_serializing_if = "Detail::is_empty")]
+    pub detail: Detail,
+}
+
+/// What the history shows beyond the state.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Detail {
+    /// Where the confirmation came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
+    /// Whether the confirmation was forced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
+    /// The error that led here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What others changed meanwhile, or what could not be restored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<String>,
+    /// Everything that the outcome demands (persisting, hooks) is done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub finished: bool,
+}
+
+impl Detail {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Why a journal cannot be believed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be read or written.
+    #[error("the journal {path} could not be accessed: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A line in it is damaged.
+    #[error("the journal {path} is damaged at line {line}; it is not guessed at")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// The damaged line, counted from 1.
+        line: usize,
+    },
+    /// A newer safe-apply wrote it.
+    #[error("the journal {path} has version {version}; this safe-apply reads version {VERSION}")]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+}
+
+/// Whether a record counts when the disk does not take it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// It does not: a commit that a reboot would forget is none.
+    Required,
+    /// It does: a rollback goes on without a disk.
+    BestEffort,
+}
+
+/// The journal of one transaction, open for writing.
+#[derive(Debug)]
+pub struct Journal {
+    durable: io::Result<Copy>,
+    volatile: io::Result<Copy>,
+    path: PathBuf,
+    records: Vec<Record>,
+}
+
+#[derive(Debug)]
+struct Copy {
+    file: File,
+    end: u64,
+}
+
+impl Journal {
+    /// Creates the journal at `durable` with a copy at `volatile`.
+    ///
+    /// # Errors
+    /// When either cannot be created and reserved in full.
+    pub fn create(durable: &Path, volatile: &Path) -> Result<Self, Error> {
+        let create = |path: &Path| {
+            Copy::create(path, b"").map_err(|source| Error::Io {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        Ok(Self {
+            durable: Ok(create(durable)?),
+            volatile: Ok(create(volatile)?),
+            path: durable.to_owned(),
+            records: Vec::new(),
+        })
+    }
+
+    /// Opens the journal of an earlier process; of the two copies the longer one counts.
+    ///
+    /// # Errors
+    /// As [`read_both`]. A copy that cannot be opened for writing is done without.
+    pub fn open(durable: &Path, volatile: &Path) -> Result<Self, Error> {
+        let records = read_both(durable, volatile)?;
+        let text: Vec<u8> = records.iter().flat_map(line).collect();
+        Ok(Self {
+            durable: Copy::create(durable, &text),
+            volatile: Copy::create(volatile, &text),
+            path: durable.to_owned(),
+            records,
+        })
+    }
+
+    /// The last record.
+    #[must_use]
+    pub fn last(&self) -> Option<&Record> {
+        self.records.last()
+    }
+
+    /// Appends a state and syncs it.
+    ///
+    /// # Errors
+    /// When the disk did not take the record. With [`Durability::Required`] the
+    /// state was not entered; else it counts for this boot all the same.
+    pub fn append(
+        &mut self,
+        state: &State,
+        deadline_ms: Option<u64>,
+        detail: Detail,
+        durability: Durability,
+    ) -> Result<(), Error> {
+        let record = Record {
+            version: VERSION,
+            sequence: u32::try_from(self.records.len()).unwrap_or(u32::MAX),
+            state: state.clone(),
+            time: clock::timestamp(),
+            boot_id: clock::boot_id().unwrap_or_default(),
+            deadline_ms,
+            detail,
+        };
+        let text = line(&record);
+        let written = match &mut self.durable {
+            Ok(copy) => copy.append(&text),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        };
+        if written.is_err() && durability == Durability::Required {
+            return written.map_err(|source| self.error(source));
+        }
+        if let Ok(copy) = &mut self.volatile {
+            // The durable copy is the one that is answered for.
+            let _ = copy.append(&text);
+        }
+        self.records.push(record);
+        written.map_err(|source| self.error(source))
+    }
+
+    fn error(&self, source: io::Error) -> Error {
+        Error::Io {
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+impl Copy {
+    /// Opens `path`, reserves its space and makes it hold `text` and nothing else.
+    fn create(path: &Path, text: &[u8]) -> io::Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path)?;
+        fallocate(&file, FallocateFlags::empty(), 0, RESERVED_BYTES)?;
+        let mut content = text.to_vec();
+        content.resize(text.len().max(RESERVED_BYTES as usize), 0);
+        file.write_all_at(&content, 0)?;
+        file.sync_all()?;
+        Ok(Self {
+            file,
+            end: text.len() as u64,
+        })
+    }
+
+    fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(text, self.end)?;
+        self.file.sync_data()?;
+        self.end += text.len() as u64;
+        Ok(())
+    }
+}
+
+fn line(record: &Record) -> Vec<u8> {
+    // A record is plain data: it always serialises.
+    let json = serde_json::to_string(record).unwrap_or_default();
+    format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).into_bytes()
+}
+
+/// The records of the longer copy; a missing or damaged copy gives way to the other.
+///
+/// # Errors
+/// When neither copy can be believed: the durable one's error.
+pub fn read_both(durable: &Path, volatile: &Path) -> Result<Vec<Record>, Error> {
+    match (read(durable), read(volatile)) {
+        (Ok(one), Ok(two)) => Ok(if two.len() > one.len() { two } else { one }),
+        (Ok(records), Err(_)) | (Err(_), Ok(records)) => Ok(records),
+        (Err(error), Err(_)) => Err(error),
+    }
+}
+
+/// The records of the journal at `path`.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::Corrupt`], [`Error::Version`].
+pub fn read(path: &Path) -> Result<Vec<Record>, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Io {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&bytes, path)
+}
+
+/// The records in `bytes`; `path` is for messages only.
+///
+/// # Errors
+/// [`Error::Corrupt`], [`Error::Version`].
+pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Record>, Error> {
+    let used = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last + 1);
+    let lines: Vec<&[u8]> = bytes[..used].split_inclusive(|byte| *byte == b'\n').collect();
+    let mut records: Vec<Record> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        match parse_line(line) {
+            Some(record) if record.version != VERSION => {
+                return Err(Error::Version {
+                    path: path.to_owned(),
+                    version: record.version,
+                });
+            }
+            Some(record) if usize::try_from(record.sequence) == Ok(records.len()) => {
+                records.push(record);
+            }
+            None if at + 1 == lines.len() => break,
+            Some(_) | None => {
+                return Err(Error::Corrupt {
+                    path: path.to_owned(),
+                    line: at + 1,
+                });
+            }
+        }
+    }
+    Ok(records)
+}
+
+fn parse_line(line: &[u8]) -> Option<Record> {
+    let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
+    let (sum, json) = text.split_once(' ')?;
+    let sum = u32::from_str_radix(sum, 16).ok()?;
+    if sum != crc32fast::hash(json.as_bytes()) {
+        return None;
+    }
+    serde_json::from_str(json).ok()
+}

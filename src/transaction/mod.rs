@@ -1,0 +1,11 @@
+//! One change, from checkpoint to outcome: its ID, states, journal and directory.
+
+pub mod clock;
+mod id;
+pub mod journal;
+pub mod machine;
+pub mod store;
+
+pub use id::Id;
+pub use machine::{Effect, Event, Reason, State};
+pub use store::{Meta, Store, Transaction};

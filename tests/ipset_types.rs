@@ -1,0 +1,159 @@
+//! Sets whose type changes, in scratch namespaces: unreferenced, under rules,
+//! as members of sets of sets.
+
+mod ipset_common;
+
+use ipset_common::{change, load, save, scratch, tool};
+use safe_apply::ipset::{Comparison, Error, Refusal, Sets, TEMPORARY_PREFIX, indexes, parse_save};
+
+const V4: &str = "create a hash:ip\nadd a 192.0.2.1\n";
+const V6: &str = "create a hash:ip family inet6\nadd a 2001:db8::1\n";
+const RULE: [&str; 4] = ["-m", "set", "--match-set", "a"];
+
+fn rule(tool_name: &str, verb: &str, set: &str) {
+    let [m, module, option, _] = RULE;
+    tool(tool_name, &[verb, "INPUT", m, module, option, set, "src"]);
+}
+
+/// Sets as the kernel holds them once `text` is loaded.
+fn compiled(text: &str) -> Sets {
+    let mut sets = Sets::default();
+    scratch(|| {
+        load(text);
+        sets = Sets::capture().unwrap();
+    });
+    sets
+}
+
+fn equal(target: &Sets) {
+    let after = Sets::capture().unwrap();
+    let differing = target.differing(&after, Comparison::default());
+    assert!(differing.is_empty(), "{differing:?}");
+}
+
+#[test]
+fn unreferenced_sets_are_made_anew_at_once() {
+    scratch(|| {
+        load(&format!("create first hash:ip\n{V4}create last hash:ip\n"));
+        let (checkpoint, printed) = (Sets::capture().unwrap(), save());
+        tool("ipset", &["destroy", "a"]);
+        load(V6);
+        change(&checkpoint);
+        assert_eq!(save(), printed);
+        assert_eq!(indexes().unwrap(), checkpoint.indexes);
+    });
+}
+
+#[test]
+fn referenced_sets_go_through_a_temporary_name() {
+    let target = compiled(V6);
+    for rules in ["iptables-nft", "iptables-legacy"] {
+        scratch(|| {
+            load(V4);
+            rule(rules, "-A", "a");
+            let live = Sets::capture().unwrap();
+            let names = live.differing(&target, Comparison::default());
+            let prepared = Sets::prepare(&live, &target, &names).unwrap();
+            let temporary = &prepared.temporary()["a"];
+            assert!(temporary.starts_with(TEMPORARY_PREFIX) && temporary.len() <= 31);
+            // The rules still see the old content.
+            assert_eq!(indexes().unwrap()["a"], live.indexes["a"]);
+            tool("ipset", &["test", "a", "192.0.2.1"]);
+            tool("ipset", &["test", temporary, "2001:db8::1"]);
+
+            let early = prepared.finish().unwrap_err();
+            let in_use = matches!(
+                early,
+                Error::Kernel {
+                    reason: Refusal::InUse,
+                    ..
+                }
+            );
+            assert!(in_use, "{early}");
+
+            let (tool6, old) = (rules.replace("iptables", "ip6tables"), rules);
+            rule(&tool6, "-A", temporary);
+            rule(old, "-D", "a");
+            prepared.finish().unwrap();
+            rule(&tool6, "-A", "a");
+            rule(&tool6, "-D", temporary);
+            let errors = Sets::settle(&live, &target, &names);
+            assert!(errors.is_empty(), "{errors:?}");
+            equal(&target);
+            assert_eq!(indexes().unwrap().len(), 1);
+        });
+    }
+}
+
+#[test]
+fn a_set_of_sets_alone_does_not_hold_a_type_back() {
+    scratch(|| {
+        load(&format!("{V4}create l list:set size 8\nadd l a\n"));
+        let live = Sets::capture().unwrap();
+        let target = compiled(&format!("{V6}create l list:set size 8\nadd l a\n"));
+        let names = live.differing(&target, Comparison::default());
+        assert_eq!(names, ["a"]);
+        let prepared = Sets::prepare(&live, &target, &names).unwrap();
+        assert!(prepared.temporary().is_empty());
+        assert!(Sets::settle(&live, &target, &names).is_empty());
+        equal(&target);
+        assert_eq!(indexes().unwrap(), live.indexes);
+        tool("ipset", &["test", "l", "a"]);
+    });
+}
+
+#[test]
+fn a_rule_and_a_set_of_sets_hold_a_type_back() {
+    scratch(|| {
+        load(&format!(
+            "{V4}create l list:set size 8\nadd l a\ncreate old list:set size 8\nadd old a\n"
+        ));
+        rule("iptables-nft", "-A", "a");
+        rule("iptables-nft", "-A", "l");
+        let live = Sets::capture().unwrap();
+        let target = compiled(&format!("{V6}create l list:set size 8\nadd l a\n"));
+        let names = live.differing(&target, Comparison::default());
+        assert_eq!(names, ["a", "old"]);
+        let prepared = Sets::prepare(&live, &target, &names).unwrap();
+        let temporary = prepared.temporary()["a"].clone();
+        // The set of sets, whose index must stay, has the new content already.
+        tool("ipset", &["test", "l", &temporary]);
+        rule("iptables-nft", "-D", "a");
+        prepared.finish().unwrap();
+        tool("ipset", &["test", "l", "a"]);
+        assert!(Sets::settle(&live, &target, &names).is_empty());
+        equal(&target);
+        assert_eq!(indexes().unwrap()["l"], live.indexes["l"]);
+    });
+}
+
+#[test]
+fn leftovers_of_a_killed_run_are_cleared() {
+    scratch(|| {
+        load(
+            "create sa-tmp-1-0 hash:ip\ncreate sa-tmp-1-1 list:set size 8\nadd sa-tmp-1-1 sa-tmp-1-0\n",
+        );
+        load(V4);
+        let live = Sets::capture().unwrap();
+        let target = parse_save("create a hash:ip\nadd a 192.0.2.2\n").unwrap();
+        let names = ["a".to_owned()];
+        let prepared = Sets::prepare(&live, &target, &names).unwrap();
+        assert!(prepared.temporary().is_empty());
+        assert!(Sets::settle(&live, &target, &names).is_empty());
+        assert_eq!(indexes().unwrap().into_keys().collect::<Vec<_>>(), ["a"]);
+        tool("ipset", &["test", "a", "192.0.2.2"]);
+    });
+}
+
+#[test]
+fn a_list_becomes_a_plain_set_and_back() {
+    scratch(|| {
+        load("create m hash:ip\ncreate l list:set size 8\nadd l m\n");
+        let (checkpoint, printed) = (Sets::capture().unwrap(), save());
+        let target = compiled("create m hash:ip\ncreate l hash:ip\nadd l 192.0.2.1\n");
+        change(&target);
+        tool("ipset", &["test", "l", "192.0.2.1"]);
+        change(&checkpoint);
+        assert_eq!(save(), printed);
+    });
+}
