@@ -170,7 +170,7 @@ fn the_guardian_is_killed_at_every_journal_state(backend: Backend) {
         });
         eventually("the transaction is over", || {
             lab.journalled()
-                .is_some_and(|state| ["rolled_back", "failed"].contains(&state.as_str()))
+                .is_some_and(|state| ["rolled_back", "abandoned"].contains(&state.as_str()))
         });
         assert_same(&lab.saves(), &before);
         eventually("nothing is pending", || lab.pending().is_null());

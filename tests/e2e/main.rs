@@ -18,6 +18,7 @@ mod crash;
 mod deadline;
 mod drift;
 mod faults;
+mod flood;
 mod lab;
 mod refuse;
 mod rules;

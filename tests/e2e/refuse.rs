@@ -121,7 +121,7 @@ fn only_root_or_the_named_group_may_confirm() {
     lab.server("safe-apply rollback").exits(0);
     client.ends().with(4, "rolled_back");
 
-    lab.server("echo 'confirm_group = \"fwadmin\"' >/etc/safe-apply.toml")
+    lab.server("echo 'group = \"fwadmin\"' >/etc/safe-apply.toml")
         .exits(0);
     let (_, client) = pending(&lab, 60);
     let alice = lab.login().user("alice").run("safe-apply confirm");

@@ -12,6 +12,7 @@ mod processes;
 mod saves;
 mod session;
 mod states;
+mod traffic;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
