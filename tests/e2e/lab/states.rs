@@ -73,7 +73,8 @@ impl Lab {
         let all = format!("/proc/{}/root/var/lib/safe-apply/transactions", self.init);
         let entries = fs::read_dir(all).ok()?;
         let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-        paths.filter(|path| path.is_dir()).max()
+        let born = |path: &PathBuf| path.metadata().and_then(|metadata| metadata.created()).ok();
+        paths.filter(|path| path.is_dir()).max_by_key(born)
     }
 
     /// The state that the newest transaction's journal entered last.
