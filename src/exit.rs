@@ -29,3 +29,20 @@ impl From<Exit> for ExitCode {
         Self::from(exit as u8)
     }
 }
+
+impl Exit {
+    /// The status with this number; unknown ones are failures.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Self {
+        match number {
+            0 => Self::Success,
+            2 => Self::Usage,
+            3 => Self::NotConfirmed,
+            4 => Self::RolledBack,
+            5 => Self::Refused,
+            6 => Self::Pending,
+            7 => Self::Incomplete,
+            _ => Self::Failed,
+        }
+    }
+}

@@ -4,11 +4,15 @@
 //! tests and benchmarks can drive them, not as a stable interface.
 
 pub mod candidate;
+pub mod checkpoint;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod connection;
+pub mod escape;
 pub mod exec;
 pub mod exit;
+pub mod guardian;
 pub mod guardian_unit;
 pub mod ipset;
 pub mod legacy;
@@ -17,3 +21,6 @@ pub mod netns;
 pub mod nftables;
 pub mod paths;
 pub mod persist;
+pub mod protocol;
+pub mod transaction;
+pub mod verbs;

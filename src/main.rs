@@ -2,9 +2,14 @@
 
 use clap::Parser;
 use safe_apply::cli::Cli;
+use safe_apply::client::err;
 use safe_apply::exit::Exit;
+use safe_apply::verbs::dispatch;
 
 fn main() -> std::process::ExitCode {
-    let _cli = Cli::parse();
-    Exit::Success.into()
+    let exit = dispatch(Cli::parse()).unwrap_or_else(|error| {
+        err(&format!("safe-apply: {error:#}"));
+        Exit::Failed
+    });
+    exit.into()
 }

@@ -1,5 +1,7 @@
 //! Reading candidates from files and standard input.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;

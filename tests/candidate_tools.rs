@@ -1,5 +1,7 @@
 //! What the real tools say about bad files, in scratch network namespaces.
 
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 use std::fs;
 use std::path::Path;
 

@@ -1,9 +1,13 @@
 //! Sets whose type changes, in scratch namespaces: unreferenced, under rules,
 //! as members of sets of sets.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod ipset_common;
 
 use ipset_common::{change, load, save, scratch, tool};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::subsequence;
 use safe_apply::ipset::{Comparison, Error, Refusal, Sets, TEMPORARY_PREFIX, indexes, parse_save};
 
 const V4: &str = "create a hash:ip\nadd a 192.0.2.1\n";
@@ -34,7 +38,7 @@ fn equal(target: &Sets) {
 #[test]
 fn unreferenced_sets_are_made_anew_at_once() {
     scratch(|| {
-        load(&format!("create first hash:ip\n{V4}create last hash:ip\n"));
+        load(format!("create first hash:ip\n{V4}create last hash:ip\n"));
         let (checkpoint, printed) = (Sets::capture().unwrap(), save());
         tool("ipset", &["destroy", "a"]);
         load(V6);
@@ -88,7 +92,7 @@ fn referenced_sets_go_through_a_temporary_name() {
 #[test]
 fn a_set_of_sets_alone_does_not_hold_a_type_back() {
     scratch(|| {
-        load(&format!("{V4}create l list:set size 8\nadd l a\n"));
+        load(format!("{V4}create l list:set size 8\nadd l a\n"));
         let live = Sets::capture().unwrap();
         let target = compiled(&format!("{V6}create l list:set size 8\nadd l a\n"));
         let names = live.differing(&target, Comparison::default());
@@ -105,7 +109,7 @@ fn a_set_of_sets_alone_does_not_hold_a_type_back() {
 #[test]
 fn a_rule_and_a_set_of_sets_hold_a_type_back() {
     scratch(|| {
-        load(&format!(
+        load(format!(
             "{V4}create l list:set size 8\nadd l a\ncreate old list:set size 8\nadd old a\n"
         ));
         rule("iptables-nft", "-A", "a");
@@ -156,4 +160,92 @@ fn a_list_becomes_a_plain_set_and_back() {
         change(&checkpoint);
         assert_eq!(save(), printed);
     });
+}
+
+#[test]
+fn sets_that_took_a_former_index_make_room() {
+    scratch(|| {
+        load(
+            "create a hash:ip\nadd a 192.0.2.1\ncreate b hash:net\ncreate c hash:ip\ncreate l list:set size 8\nadd l c\n",
+        );
+        let (checkpoint, printed) = (Sets::capture().unwrap(), save());
+        tool("ipset", &["destroy", "a"]);
+        tool("ipset", &["destroy", "b"]);
+        load("create intruder hash:ip\ncreate a hash:ip\n");
+        change(&checkpoint);
+        assert_eq!(indexes().unwrap(), checkpoint.indexes);
+        assert_eq!(save(), printed);
+    });
+}
+
+#[test]
+fn a_set_under_a_rule_keeps_the_index_it_has() {
+    scratch(|| {
+        load("create b hash:ip\ncreate a hash:ip\n");
+        rule("iptables-nft", "-A", "a");
+        rule("iptables-nft", "-A", "b");
+        let before = indexes().unwrap();
+        let mut target =
+            compiled("create a hash:ip\nadd a 192.0.2.1\ncreate b hash:ip\nadd b 192.0.2.2\n");
+        change(&target);
+        assert_eq!(indexes().unwrap(), before);
+        target.indexes.clear();
+        change(&target);
+    });
+}
+
+const TYPES: [(&str, &str); 5] = [
+    ("hash:ip", "192.0.2."),
+    ("hash:ip family inet6", "2001:db8::"),
+    ("hash:net counters", "198.51.100."),
+    ("bitmap:port range 0-99", ""),
+    ("hash:ip,port timeout 600", "192.0.2.1,tcp:"),
+];
+
+/// `ipset restore` text of up to four plain sets and up to two sets of sets.
+fn any_sets() -> impl Strategy<Value = String> {
+    let plain = vec(
+        (
+            0..TYPES.len(),
+            subsequence((1..20).collect::<Vec<u8>>(), 0..5),
+        ),
+        0..4,
+    );
+    let lists = vec(subsequence((0..4).collect::<Vec<usize>>(), 0..4), 0..2);
+    (plain, lists, Just(["a", "b", "c", "d"]).prop_shuffle()).prop_map(|(plain, lists, names)| {
+        let mut text = String::new();
+        for ((kind, members), name) in plain.iter().zip(names) {
+            let (create, prefix) = TYPES[*kind];
+            text.push_str(&format!("create {name} {create}\n"));
+            for member in members {
+                text.push_str(&format!("add {name} {prefix}{member}\n"));
+            }
+        }
+        for (list, members) in ["l", "m"].iter().zip(lists) {
+            text.push_str(&format!("create {list} list:set size 8\n"));
+            for member in members.into_iter().filter(|member| *member < plain.len()) {
+                text.push_str(&format!("add {list} {}\n", names[member]));
+            }
+        }
+        text
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+
+    #[test]
+    fn any_sets_become_any_others(before in any_sets(), after in any_sets()) {
+        scratch(|| {
+            load(before.as_str());
+            let checkpoint = Sets::capture().unwrap();
+            change(&compiled(&after));
+            let target = Sets::capture().unwrap();
+            change(&checkpoint);
+            equal(&checkpoint);
+            assert_eq!(indexes().unwrap().len(), checkpoint.sets.len());
+            change(&target);
+            equal(&target);
+        });
+    }
 }

@@ -1,4 +1,5 @@
 //! Legacy xtables, captured, damaged and restored in scratch namespaces.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::fs::File;
 use std::path::Path;
@@ -20,7 +21,7 @@ fn scratch(work: impl FnOnce(&Path) + Send) {
     namespace.enter(|| work(&lock)).unwrap();
 }
 
-fn load(tool: &str, text: &str, lock: &Path) {
+fn load(tool: &str, text: impl Into<Vec<u8>>, lock: &Path) {
     let run = Run::tool(tool).unwrap().args(["-c"]).stdin(text);
     run.env(LOCKFILE, lock).success().unwrap();
 }
@@ -206,4 +207,18 @@ fn corpus_files_survive_destruction() {
     }
     println!("{survived} files survived");
     assert!(survived > 0);
+}
+
+#[test]
+fn comments_need_not_be_utf8() {
+    scratch(|lock| {
+        let text = b"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m comment --comment gr\xfcn\nCOMMIT\n";
+        load("iptables-legacy-restore", text.as_slice(), lock);
+        let checkpoint = Tables::capture().unwrap();
+        run("iptables-legacy", &["-F"], lock);
+        restore(&checkpoint, lock);
+        let save = Run::tool("iptables-legacy-save").unwrap();
+        let printed = save.args(["-t", "filter"]).success().unwrap();
+        assert!(printed.windows(4).any(|bytes| bytes == b"gr\xfcn"));
+    });
 }

@@ -1,4 +1,5 @@
 //! Scratch namespaces with interfaces of given names.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeSet;
 
@@ -29,12 +30,41 @@ fn interfaces_have_the_names_asked_for() {
 #[test]
 fn netdev_chains_and_flowtables_load() {
     let namespace = NetNs::host_like(&names(&["wan0", "lan0"])).unwrap();
-    let script = "table netdev t {\n chain c {\n type filter hook ingress device wan0 priority 0;\n }\n}\ntable inet u {\n flowtable f {\n hook ingress priority 0; devices = { wan0, lan0 };\n }\n}\n";
-    let loaded = namespace.enter(|| {
-        let nft = Run::tool("nft").unwrap();
-        nft.args(["-f", "-"]).stdin(script).success()
+    let loads = |script: &str| {
+        let run = || Run::tool("nft").unwrap().args(["-f", "-"]).stdin(script);
+        let output = namespace.enter(|| run().output().unwrap()).unwrap();
+        output.status.success()
+    };
+    assert!(loads(
+        "table netdev t {\n chain c {\n type filter hook ingress device wan0 priority 0;\n }\n}\n"
+    ));
+    // Kernels may be built without flowtables.
+    let flowtable = |devices| {
+        format!(
+            "table inet u {{\n flowtable f {{\n hook ingress priority 0;\n {devices}\n }}\n}}\n"
+        )
+    };
+    if loads(&flowtable("")) {
+        assert!(loads(&flowtable("devices = { wan0, lan0 };")));
+    }
+}
+
+#[test]
+fn without_privilege_the_error_says_which_is_missing() {
+    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
+    let none = CapabilitySets {
+        effective: CapabilitySet::empty(),
+        permitted: CapabilitySet::empty(),
+        inheritable: CapabilitySet::empty(),
+    };
+    // Capabilities belong to threads.
+    let error = std::thread::spawn(move || {
+        set_capabilities(None, none).unwrap();
+        NetNs::host_like(&BTreeSet::new()).unwrap_err()
     });
-    loaded.unwrap().unwrap();
+    let error = error.join().unwrap();
+    assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+    assert!(error.to_string().contains("CAP_SYS_ADMIN"), "{error}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Reading live rules back, in scratch network namespaces, and loading them again.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 use std::collections::BTreeSet;
 
 use safe_apply::candidate::{Kind, Resolved};

@@ -1,5 +1,7 @@
 //! Where each distribution loads rules at boot, below roots made for the test.
 
+#![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;

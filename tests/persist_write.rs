@@ -1,5 +1,7 @@
 //! Writing atomically: modes, owners, symlinks, backups, a full disk.
 
+#![allow(clippy::panic, clippy::unwrap_used)] // helpers of tests are not seen as tests
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
@@ -182,4 +184,23 @@ fn a_full_disk_leaves_the_old_file() {
         assert_eq!(names(disk), ["rules.v4"]);
         assert!(write_one(&path, "small\n").backup.is_some());
     });
+}
+
+#[test]
+fn an_error_names_what_was_replaced_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = dir.path().join("first");
+    let second = dir.path().join("first/second");
+    let error = write_all(vec![one(&second, "b"), one(&first, "a")]).unwrap_err();
+    assert!(error.to_string().contains("not a regular file"), "{error}");
+    let error = Error::NotWritten {
+        path: second,
+        source: std::io::ErrorKind::StorageFull.into(),
+        done: vec![first.clone()],
+    };
+    assert!(
+        error
+            .to_string()
+            .ends_with(&format!("; already in place: {}", first.display()))
+    );
 }

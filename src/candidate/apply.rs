@@ -131,13 +131,11 @@ fn refused(candidate: &Candidate, text: &str, output: &exec::Output, place: Plac
         (Some(_), _) => place.source_line,
         (None, None) => None,
     };
-    let message = if place.message.is_empty() {
-        format!(
-            "the tool gave no reason ({})",
-            exec::describe(output.status)
-        )
-    } else {
-        place.message
+    let how = exec::describe(output.status);
+    let message = match (place.message.as_str(), output.status.code()) {
+        ("", _) => format!("the tool gave no reason ({how})"),
+        (said, Some(_)) => said.to_owned(),
+        (said, None) => format!("the tool crashed ({how}): {said}"),
     };
     Error::Refused {
         name: place.file.unwrap_or_else(|| candidate.name.clone()),

@@ -58,7 +58,7 @@ pub fn reported_backend(version: &str) -> Resolved {
 }
 
 /// The absolute path of the tool for `backend`: `iptables-nft-restore` and the like, else
-/// `iptables-restore` where that says it is for the same backend.
+/// `iptables-restore` where `iptables -V` says that it is for the same backend.
 ///
 /// # Errors
 /// [`exec::Error::Missing`] naming the Debian package.
@@ -82,7 +82,8 @@ pub fn tool(backend: Resolved, family: Family, task: Task) -> Result<PathBuf, ex
     let Ok(plain) = exec::find(&format!("{family}-{task}")) else {
         return Err(missing);
     };
-    let answer = exec::Run::path(&plain).args(["-V"]).success()?;
+    // Old restore tools do not know -V.
+    let answer = exec::Run::tool(family)?.args(["-V"]).success()?;
     if reported_backend(&String::from_utf8_lossy(&answer)) == backend {
         Ok(plain)
     } else {

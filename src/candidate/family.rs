@@ -64,6 +64,9 @@ pub fn evidence(line: &str) -> Vec<Evidence<'_>> {
     let words = words(line);
     let mut found = Vec::new();
     for (at, word) in words.iter().enumerate() {
+        if !word.starts_with('-') {
+            continue;
+        }
         let (option, value) = match word.split_once('=') {
             Some((option, value)) if option.starts_with("--") => (option, Some(value)),
             Some(_) | None => (*word, None),

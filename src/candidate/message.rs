@@ -21,6 +21,7 @@ pub struct Place {
 pub fn iptables_place(stderr: &str, text: &str) -> Place {
     let mut message = String::new();
     let mut found = None;
+    let mut warning = None;
     for said in stderr
         .lines()
         .map(without_tool)
@@ -30,13 +31,23 @@ pub fn iptables_place(stderr: &str, text: &str) -> Place {
             found = number_after(said, "line: ").or_else(|| number_after(said, "line "));
         }
         let chatter = said.starts_with("Error occurred at line") || said.starts_with("Try `");
-        if message.is_empty() && !chatter {
+        if said.trim_start_matches("# ").starts_with("Warning: ") {
+            warning.get_or_insert(said);
+        } else if message.is_empty() && !chatter {
             said.clone_into(&mut message);
         }
     }
     let line = found.map(|number| guilty_line(text, number, &message));
     if message.starts_with("line ") {
         message = plain_failure(&message, line.and_then(|number| self::line(text, number)));
+    }
+    // A missing kernel module is announced as a warning before the error that it leads to.
+    if let Some(warning) = warning {
+        message = if message.is_empty() {
+            warning.to_owned()
+        } else {
+            format!("{message} ({warning})")
+        };
     }
     Place {
         line,

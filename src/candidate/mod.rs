@@ -8,6 +8,7 @@ mod message;
 mod read;
 mod recognise;
 mod text;
+mod witness;
 
 use std::fmt;
 use std::path::PathBuf;

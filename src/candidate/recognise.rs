@@ -2,8 +2,9 @@
 
 use super::Kind;
 use super::error::Error;
-use super::family::{Family, by_name, evidence};
+use super::family::Family;
 use super::text::excerpt;
+use super::witness::decide;
 
 /// Words after `add`, `create`, `delete`, `destroy`, `flush`, … in nft scripts (nft(8)).
 const NFT_OBJECTS: [&str; 18] = [
@@ -46,7 +47,7 @@ pub fn recognise(name: &str, text: &str, forced: Option<Family>) -> Result<Kind,
     };
     let kind = if first.starts_with('*') {
         check_tables(name, text)?;
-        match family(name, text, forced)? {
+        match decide(name, text, forced)? {
             Family::V4 => Kind::IptablesV4,
             Family::V6 => Kind::IptablesV6,
         }
@@ -68,7 +69,7 @@ pub fn recognise(name: &str, text: &str, forced: Option<Family>) -> Result<Kind,
 }
 
 /// The lines that are neither blank nor comments, trimmed, with their numbers from 1.
-fn significant(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(super) fn significant(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines()
         .map(str::trim)
         .enumerate()
@@ -130,123 +131,40 @@ fn check_sets(name: &str, text: &str) -> Result<(), Error> {
     }
 }
 
-/// Every `*table` needs its `COMMIT`: without it the tool leaves the table as it was.
+/// Every `*table` needs its `COMMIT`: without it the tool leaves the table as it was. The line must hold
+/// nothing else: iptables-restore takes `COMMIT` with a blank after it for a rule.
 fn check_tables(name: &str, text: &str) -> Result<(), Error> {
+    let error = |line, reason: String| Error::Line {
+        name: name.to_owned(),
+        line,
+        reason,
+    };
     let mut open: Option<(usize, &str)> = None;
-    for (number, line) in significant(text) {
+    for (at, raw) in text.lines().enumerate() {
+        let line = raw.trim();
         if line == "COMMIT" {
+            if raw.trim_end_matches('\r') != line {
+                let reason = "iptables-restore wants COMMIT without blanks around it".to_owned();
+                return Err(error(at + 1, reason));
+            }
             open = None;
         } else if line.starts_with('*') {
             if open.is_some() {
                 break;
             }
-            open = Some((number, line));
+            open = Some((at + 1, line));
         }
     }
-    match open {
-        None => Ok(()),
-        Some((line, table)) => Err(Error::Line {
-            name: name.to_owned(),
-            line,
-            reason: format!(
-                "the table '{}' that begins here has no COMMIT line, so its rules would not be loaded",
-                excerpt(table)
-            ),
-        }),
-    }
-}
-
-/// The first line for each family, and what it says there.
-#[derive(Default)]
-struct Witnesses<'a> {
-    v4: Option<(usize, &'a str)>,
-    v6: Option<(usize, &'a str)>,
-}
-
-impl<'a> Witnesses<'a> {
-    fn add(&mut self, family: Family, line: usize, word: &'a str) {
-        let slot = match family {
-            Family::V4 => &mut self.v4,
-            Family::V6 => &mut self.v6,
-        };
-        slot.get_or_insert((line, word));
-    }
-
-    fn verdict(&self, name: &str) -> Result<Option<Family>, Error> {
-        match (self.v4, self.v6) {
-            (None, None) => Ok(None),
-            (Some(_), None) => Ok(Some(Family::V4)),
-            (None, Some(_)) => Ok(Some(Family::V6)),
-            (Some((four, word4)), Some((six, word6))) => Err(input(
-                name,
-                &format!(
-                    "it mixes IPv4 (line {four}: '{}') and IPv6 (line {six}: '{}'); \
-                     each needs a file of its own",
-                    excerpt(word4),
-                    excerpt(word6)
-                ),
-            )),
-        }
-    }
-
-    fn against(&self, forced: Family) -> Option<(usize, &'a str)> {
-        match forced {
-            Family::V4 => self.v6,
-            Family::V6 => self.v4,
-        }
-    }
-}
-
-/// Forced, else addresses, else protocols, else the comment of the save tool, else the name, else IPv4.
-fn family(name: &str, text: &str, forced: Option<Family>) -> Result<Family, Error> {
-    let mut certain = Witnesses::default();
-    let mut likely = Witnesses::default();
-    for (number, line) in significant(text) {
-        for found in evidence(line) {
-            let witnesses = if found.certain {
-                &mut certain
-            } else {
-                &mut likely
-            };
-            witnesses.add(found.family, number, found.word);
-        }
-    }
-    if let Some(forced) = forced {
-        return match certain.against(forced) {
-            None => Ok(forced),
-            Some((line, word)) => Err(Error::Line {
-                name: name.to_owned(),
-                line,
-                reason: format!(
-                    "file for the wrong family: '{}' does not belong in {forced} rules",
-                    excerpt(word)
-                ),
-            }),
-        };
-    }
-    if let Some(family) = certain.verdict(name)? {
-        return Ok(family);
-    }
-    if let Some(family) = likely.verdict(name)? {
-        return Ok(family);
-    }
-    Ok(by_header(text)
-        .or_else(|| by_name(name))
-        .unwrap_or(Family::V4))
-}
-
-/// What the comment of iptables-save or ip6tables-save says.
-fn by_header(text: &str) -> Option<Family> {
-    text.lines()
-        .take_while(|line| line.starts_with('#') || line.trim().is_empty())
-        .find_map(|line| {
-            if line.contains("Generated by ip6tables-") {
-                Some(Family::V6)
-            } else {
-                line.contains("Generated by iptables-")
-                    .then_some(Family::V4)
-            }
-        })
+    let Some((line, table)) = open else {
+        return Ok(());
+    };
+    let table = excerpt(table);
+    Err(error(
+        line,
+        format!(
+            "the table '{table}' that begins here has no COMMIT line, so its rules would not be loaded"
+        ),
+    ))
 }
 
 fn unrecognised(name: &str, text: &str, number: usize, line: &str) -> Error {
@@ -273,7 +191,8 @@ fn looks_like_commands(text: &str, line: &str) -> bool {
     shell || ["iptables", "ip6tables", "nft", "ipset", "ufw", "sudo"].contains(&tool)
 }
 
-fn input(name: &str, reason: &str) -> Error {
+/// An error about the whole file.
+pub(super) fn input(name: &str, reason: &str) -> Error {
     Error::Input {
         name: name.to_owned(),
         reason: reason.to_owned(),

@@ -3,11 +3,12 @@
 //! Order: sets that rules may name, all nf_tables tables in one batch, legacy
 //! tables one by one (each is replaced atomically), sets that no rule names any more.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{Error, Part, Snapshot, translated};
-use crate::ipset::{self, Sets};
+use crate::ipset::{self, Prepared, Sets};
 use crate::legacy::Lock;
 use crate::nftables::{self, Compare, Ruleset, TableId};
 
@@ -74,12 +75,15 @@ pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Re
     } else {
         run.note(Sets::capture().map_err(Error::from)).unwrap_or_default()
     };
-    if run.goes_on() && !sets.is_empty() {
+    let prepared = if run.goes_on() && !sets.is_empty() {
         let result = Sets::prepare(&live_sets, &target.sets, &sets);
-        run.note(result.map_err(Error::from));
-    }
+        run.note(result.map_err(Error::from))
+    } else {
+        None
+    };
+    let temporary = prepared.as_ref().map(Prepared::temporary);
     if run.goes_on() && !tables.is_empty() {
-        run.nf_tables(&tables);
+        run.nf_tables(&tables, temporary);
     }
     if run.goes_on() && !legacy.is_empty() {
         let lock = match direction {
@@ -89,6 +93,13 @@ pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Re
         for error in target.legacy.restore(&legacy, lock) {
             run.note(Err::<(), _>(Error::from(error)));
         }
+    }
+    if let Some(prepared) = prepared.as_ref().filter(|one| !one.temporary().is_empty())
+        && run.goes_on()
+    {
+        // A set whose type changed: no rule holds the old one now.
+        run.note(prepared.finish().map_err(Error::from));
+        run.nf_tables(&tables, None);
     }
     if run.goes_on() && !sets.is_empty() {
         for error in Sets::settle(&live_sets, &target.sets, &sets) {
@@ -121,10 +132,16 @@ impl Bringing<'_> {
         result.map_err(|error| self.failures.push(error.into())).ok()
     }
 
-    fn nf_tables(&mut self, tables: &[TableId]) {
-        let Some(indexes) = self.note(ipset::indexes().map_err(Error::from)) else {
+    /// `temporary`: sets that for now are to be found under another name.
+    fn nf_tables(&mut self, tables: &[TableId], temporary: Option<&BTreeMap<String, String>>) {
+        let Some(mut indexes) = self.note(ipset::indexes().map_err(Error::from)) else {
             return;
         };
+        for (name, stand_in) in temporary.into_iter().flatten() {
+            if let Some(index) = indexes.get(stand_in).copied() {
+                indexes.insert(name.clone(), index);
+            }
+        }
         let target = translated(&self.target.nft, &self.target.sets.indexes, &indexes);
         let until = Instant::now() + CONTENTION_MAX;
         let mut pause = Duration::from_millis(1);

@@ -4,10 +4,12 @@ mod bring;
 mod drift;
 mod file;
 mod prove;
+mod render;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +17,15 @@ pub use bring::{Direction, Failure, LOCK_WAIT_ROLLBACK, bring};
 pub use drift::{Drift, drift, touched};
 pub use file::{FileError, load, save};
 pub use prove::{Proof, prove, scratch_for};
+pub use render::render;
 
-use crate::ipset::Sets;
+use crate::ipset::{self, Sets};
 use crate::legacy::{self, Tables};
 use crate::nftables::{self, Compare, Ruleset, TableId};
+use crate::transaction::clock;
+
+/// The kernel rounds the time that a member has left, and restoring takes a moment.
+const EXPIRY_MARGIN: Duration = Duration::from_secs(5);
 
 /// What a namespace holds: nf_tables, legacy xtables and ipsets. A table that
 /// is not in it was absent.
@@ -30,6 +37,8 @@ pub struct Snapshot {
     pub legacy: Tables,
     /// ipsets.
     pub sets: Sets,
+    /// When it was taken, in milliseconds of `CLOCK_BOOTTIME`.
+    pub taken_ms: u64,
 }
 
 /// The smallest thing that is restored by itself.
@@ -80,6 +89,7 @@ impl Snapshot {
             nft: Ruleset::capture()?,
             legacy: Tables::capture()?,
             sets: Sets::capture()?,
+            taken_ms: clock::boottime_ms(),
         })
     }
 
@@ -88,9 +98,10 @@ impl Snapshot {
     pub fn differing(&self, other: &Self, how: Compare) -> Vec<Part> {
         let theirs = translated(&other.nft, &other.sets.indexes, &self.sets.indexes);
         let exact = how == Compare::Exact;
+        let comparison = self.comparison(other, exact);
         let nft = self.nft.differing(&theirs, how);
         let legacy = self.legacy.differing(&other.legacy, exact);
-        let sets = self.sets.differing(&other.sets, exact);
+        let sets = self.sets.differing(&other.sets, comparison);
         nft.into_iter()
             .map(Part::Nft)
             .chain(legacy.into_iter().map(|(family, table)| Part::Legacy(family, table)))
@@ -112,9 +123,25 @@ impl Snapshot {
                     lines.retain(|line| line.starts_with(&name));
                     lines
                 }
-                Part::Set(name) => self.sets.describe_difference(&other.sets, name),
+                Part::Set(name) => {
+                    let only = |sets: &Sets| Sets {
+                        sets: sets.get(name).cloned().into_iter().collect(),
+                        indexes: BTreeMap::new(),
+                    };
+                    let comparison = self.comparison(other, false);
+                    only(&self.sets).describe_difference(&only(&other.sets), comparison)
+                }
             })
             .collect()
+    }
+
+    /// Members of sets go on expiring between two looks.
+    fn comparison(&self, later: &Self, counters: bool) -> ipset::Comparison {
+        let elapsed = Duration::from_millis(later.taken_ms.saturating_sub(self.taken_ms));
+        ipset::Comparison {
+            counters,
+            elapsed: elapsed + EXPIRY_MARGIN,
+        }
     }
 
     /// Whether `part` exists in this.

@@ -7,6 +7,7 @@ mod arrivals;
 mod assess;
 mod diag;
 mod evidence;
+mod hint;
 mod judge;
 mod known;
 mod origin;

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::candidate::{Candidate, Kind, LoadOptions, Resolved, load_into_namespace};
 use crate::checkpoint::Snapshot;
 use crate::cli::Backend;
-use crate::ipset::Sets;
+use crate::ipset::{self, Set, Sets};
 use crate::transaction::Transaction;
 use crate::transaction::store::Work;
 
@@ -68,16 +68,15 @@ fn load(
     let mut named = Vec::new();
     for candidate in candidates.iter().filter(|one| one.kind == Kind::Ipset) {
         let text = String::from_utf8_lossy(&candidate.for_tool()).into_owned();
-        named.extend(
-            target
-                .merge(&text, *noflush)
-                .with_context(|| candidate.name.clone())?,
-        );
+        let wanted = ipset::parse_save(&text).with_context(|| candidate.name.clone())?;
+        for set in wanted.sets {
+            named.push(set.name.clone());
+            merge(&mut target, set, *noflush);
+        }
     }
-    if !named.is_empty() {
-        let live = Sets::capture()?;
-        Sets::prepare(&live, &target, &named).context(set_files(&candidates))?;
-    }
+    let live = Sets::capture()?;
+    let prepared =
+        Sets::prepare(&live, &target, &named).with_context(|| set_files(&candidates))?;
     let options = LoadOptions {
         backend: match backend {
             Backend::Nft => Some(Resolved::Nft),
@@ -88,7 +87,28 @@ fn load(
         xtables_lock: lock.map(Path::to_owned),
     };
     let warnings = load_into_namespace(&candidates, &options)?;
-    Ok((named, warnings))
+    if !prepared.temporary().is_empty() {
+        // A set of another type than before: the old one has to be free of rules by now.
+        prepared.finish().with_context(|| set_files(&candidates))?;
+    }
+    match Sets::settle(&live, &target, &named).into_iter().next() {
+        None => Ok((named, warnings)),
+        Some(error) => Err(error).with_context(|| set_files(&candidates)),
+    }
+}
+
+/// The file is the new content of the sets that it names; with `add`, it is added to them.
+fn merge(target: &mut Sets, set: Set, add: bool) {
+    match target.sets.iter_mut().find(|old| old.name == set.name) {
+        Some(old) if add => {
+            let element = |member: &str| member.split(' ').next().unwrap_or_default().to_owned();
+            let new: Vec<String> = set.members.iter().map(|member| element(member)).collect();
+            old.members.retain(|member| !new.contains(&element(member)));
+            old.members.extend(set.members);
+        }
+        Some(old) => *old = set,
+        None => target.sets.push(set),
+    }
 }
 
 fn set_files(candidates: &[Candidate]) -> String {

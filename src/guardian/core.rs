@@ -200,6 +200,33 @@ impl Core {
         }
     }
 
+    /// Announces the outcome that the transaction has come to.
+    pub(super) fn announce_outcome(&mut self) {
+        let detail = self.detail();
+        let notice = match &self.state {
+            State::RolledBack { reason } => Notice::RolledBack {
+                reason: *reason,
+                error: detail.error,
+                drift: detail.lines,
+            },
+            State::RestoreFailed { .. } => Notice::RestoreFailed {
+                differences: detail.lines,
+                checkpoint: self.transaction.checkpoint().display().to_string(),
+            },
+            State::Abandoned { reason } => Notice::Failed {
+                error: detail.error.unwrap_or_else(|| reason.to_string()),
+                reason: *reason,
+            },
+            State::Committed
+            | State::Prepared
+            | State::Armed
+            | State::Applying
+            | State::AwaitingConfirm
+            | State::RollingBack { .. } => return,
+        };
+        self.announcer.say(notice);
+    }
+
     fn announce_rollback(&mut self) {
         if let Some(reason) = self.state.reason() {
             let error = self.detail().error;

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +11,7 @@ use rustix::process::{Pid, getpid};
 
 use crate::exec::Run;
 use crate::guardian_unit;
-use crate::paths::{CONFIG_ENV, ROOT_ENV, RUN_ENV, STATE_ENV};
+use crate::netns::identity;
 use crate::transaction::Transaction;
 
 /// What the guardian says on standard output once it can be talked to.
@@ -59,7 +59,7 @@ pub fn start_successor(transaction: &Transaction) -> Result<Pid> {
 /// # Errors
 /// When it cannot be started, or says why it will not.
 pub fn launch(transaction: &Transaction) -> Result<()> {
-    if guardian_unit::applies(std::path::Path::new("/proc"), std::path::Path::new("/")) {
+    if unit_applies() {
         return launch_unit(transaction);
     }
     let log = OpenOptions::new()
@@ -90,19 +90,25 @@ pub fn launch(transaction: &Transaction) -> Result<()> {
     }
 }
 
+/// systemd is PID 1, and its services live in the caller's network namespace.
+fn unit_applies() -> bool {
+    let same = |mine: (u64, u64)| identity("1").is_ok_and(|theirs| theirs == mine);
+    guardian_unit::systemd_runs(Path::new("/proc"), Path::new("/"))
+        && identity("self").is_ok_and(same)
+}
+
 fn launch_unit(transaction: &Transaction) -> Result<()> {
-    let environment: Vec<(String, String)> = [STATE_ENV, RUN_ENV, CONFIG_ENV, ROOT_ENV]
-        .into_iter()
-        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
-        .collect();
-    let installed = environment.is_empty() && guardian_unit::is_installed(std::path::Path::new("/"));
+    let binary = own_binary();
+    let environment = guardian_unit::environment(|name| std::env::var(name).ok());
     let command = guardian_unit::start_command(
         transaction.id.as_str(),
-        installed,
-        &own_binary(),
+        guardian_unit::unit_installed(Path::new("/"), &binary),
+        &binary,
         &environment,
     );
-    let (program, args) = command.split_first().context("no command to start the unit")?;
+    let (program, args) = command
+        .split_first()
+        .context("no command to start the unit")?;
     Run::tool(&program.to_string_lossy())?
         .args(args.iter().cloned())
         .success()

@@ -3,15 +3,13 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::Write;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open};
+use anyhow::Result;
+use rustix::process::{Pid, getpid};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM};
 use signal_hook::iterator::Signals;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::control::{Control, Input};
@@ -19,12 +17,13 @@ use super::core::Core;
 use super::lock::{self, Pids, RunLock};
 use super::timer::Timer;
 use super::work::{self, Applied, RETRY_PAUSES, Ready};
+use super::successor::wait_for_end;
 use super::{detach, finish, prepare_self};
 use crate::connection::{Known, arrivals};
 use crate::protocol::Notice;
 use crate::transaction::journal::Detail;
 use crate::transaction::store::Work;
-use crate::transaction::{Effect, Event, Id, Reason, State, Store, clock};
+use crate::transaction::{Effect, Event, Id, State, Store, clock};
 
 /// How often the host is asked for connections that are new.
 const ARRIVALS_EVERY: Duration = Duration::from_millis(500);
@@ -46,7 +45,8 @@ enum Heard {
 pub(super) struct Driver {
     pub(super) core: Core,
     pub(super) store: Store,
-    pub(super) known: Known,
+    /// The connections that prove nothing; without them nothing is confirmed.
+    pub(super) known: Option<Known>,
     pub(super) events: VecDeque<(Event, Detail)>,
     pub(super) pids: Pids,
     seen: BTreeSet<u64>,
@@ -95,7 +95,7 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
     let mut driver = Driver {
         core,
         store: store.clone(),
-        known: Known::default(),
+        known: None,
         events: VecDeque::new(),
         pids: Pids {
             transaction: id,
@@ -107,7 +107,7 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
         applying: false,
         deferred: None,
         retries: 0,
-        timer: Timer::new()?,
+        timer: ring(heard.clone())?,
         heard,
         closed: false,
     };
@@ -145,6 +145,10 @@ fn listen_for_signals(heard: UnboundedSender<Heard>) -> Result<()> {
     Ok(())
 }
 
+fn ring(heard: UnboundedSender<Heard>) -> std::io::Result<Timer> {
+    Timer::new(move || heard.send(Heard::TimeIsUp).is_ok())
+}
+
 impl Driver {
     /// Starts the work of a new transaction, or takes up that of a dead guardian.
     fn begin(&mut self) {
@@ -157,8 +161,7 @@ impl Driver {
         }
         self.known = std::fs::read(self.core.transaction.known())
             .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         self.events.push_back((Event::Resume, self.core.detail()));
     }
 
@@ -182,7 +185,6 @@ impl Driver {
                 () = control.serve() => continue,
                 Some(input) = inputs.recv() => Heard::Socket(input),
                 Some(heard) = hears.recv() => heard,
-                () = self.timer.rings() => Heard::TimeIsUp,
                 _ = look.tick(), if awaiting => Heard::Look,
             };
             self.hear(heard);
@@ -193,13 +195,15 @@ impl Driver {
         match heard {
             Heard::Socket(input) => self.attend(input),
             Heard::Stop => self.interfere(Event::Terminate),
+            Heard::TimeIsUp if !self.timer.is_due() => {}
             Heard::TimeIsUp if matches!(self.core.state, State::RestoreFailed { .. }) => {
                 self.push(Event::Retry);
             }
             Heard::TimeIsUp => self.interfere(Event::Deadline),
             Heard::SuccessorDied => self.replace_successor(),
             Heard::Look => {
-                for tuple in arrivals(&self.known, &mut self.seen, None) {
+                let Some(known) = &self.known else { return };
+                for tuple in arrivals(known, &mut self.seen, None) {
                     self.core.announcer.say(Notice::Connection {
                         peer: tuple.peer.to_string(),
                     });
@@ -251,7 +255,7 @@ impl Driver {
 
     fn is_live(&mut self, applied: Applied) {
         let changed = !applied.touched.is_empty() || self.core.meta.persist.is_some();
-        self.known = applied.known;
+        self.known = Some(applied.known);
         self.core.touched = applied.touched;
         self.core.applied = Some(applied.live);
         let detail = Detail {
@@ -277,7 +281,7 @@ impl Driver {
         }
     }
 
-    fn carry_out(&mut self, effect: Effect, event: Event) {
+    pub(super) fn carry_out(&mut self, effect: Effect, event: Event) {
         match effect {
             Effect::Begin => {
                 self.core.announcer.say(Notice::Armed);
@@ -317,18 +321,13 @@ impl Driver {
                 self.closed = true;
             }
             Effect::FinishRollback => {
-                self.announce_rolled_back();
+                self.core.announce_outcome();
                 finish::rollback(&mut self.core);
                 self.closed = true;
             }
             Effect::ReportFailure => self.report_failure(),
             Effect::Close => {
-                let error = self.core.detail().error;
-                let reason = self.core.state.reason().unwrap_or(Reason::PrepareFailed);
-                self.core.announcer.say(Notice::Failed {
-                    error: error.unwrap_or_else(|| reason.to_string()),
-                    reason,
-                });
+                self.core.announce_outcome();
                 finish::close(&mut self.core);
                 self.closed = true;
             }
@@ -388,15 +387,6 @@ impl Driver {
         }
     }
 
-    fn announce_rolled_back(&mut self) {
-        let detail = self.core.detail();
-        self.core.announcer.say(Notice::RolledBack {
-            reason: self.core.state.reason().unwrap_or(Reason::Requested),
-            error: detail.error,
-            drift: detail.lines,
-        });
-    }
-
     fn report_failure(&mut self) {
         if let Some(pause) = RETRY_PAUSES.get(self.retries) {
             self.retries += 1;
@@ -406,10 +396,7 @@ impl Driver {
             self.set_timer(Some(clock::boottime_ms() + pause));
             return;
         }
-        self.core.announcer.say(Notice::RestoreFailed {
-            differences: self.core.detail().lines,
-            checkpoint: self.core.transaction.checkpoint().display().to_string(),
-        });
+        self.core.announce_outcome();
         finish::rollback(&mut self.core);
         self.closed = true;
     }
@@ -419,21 +406,11 @@ impl Driver {
             return;
         };
         let heard = self.heard.clone();
-        let watched = pidfd_open(pid, PidfdFlags::empty())
-            .map_err(std::io::Error::from)
-            .and_then(AsyncFd::<OwnedFd>::new);
-        match watched {
-            Ok(watched) => {
-                tokio::spawn(async move {
-                    // Readable means that the process has ended, pidfd_open(2).
-                    let _ = watched.readable().await;
-                    let _ = heard.send(Heard::SuccessorDied);
-                });
-            }
-            Err(_) => {
-                let _ = heard.send(Heard::SuccessorDied);
-            }
-        }
+        std::thread::spawn(move || {
+            wait_for_end(pid);
+            // The guardian may have ended meanwhile.
+            let _ = heard.send(Heard::SuccessorDied);
+        });
     }
 
     fn replace_successor(&mut self) {
@@ -448,17 +425,4 @@ impl Driver {
             Err(error) => self.core.warn(format!("{error:#}; going on alone")),
         }
     }
-}
-
-/// The state in which the transaction is when its guardian is asked to start.
-///
-/// # Errors
-/// When there is no such transaction.
-pub fn check(store: &Store, id: &Id) -> Result<()> {
-    let transaction = store.get(id.clone());
-    if !transaction.dir().is_dir() {
-        bail!("there is no transaction {id}");
-    }
-    transaction.meta().context("its records are damaged")?;
-    Ok(())
 }

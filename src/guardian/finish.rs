@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::core::Core;
 use super::work::hook_environment;
 use crate::candidate::{Kind, Resolved};
-use crate::checkpoint::{Part, Snapshot};
+use crate::checkpoint::Part;
 use crate::cli::Backend;
 use crate::exec::{Run, describe};
 use crate::legacy::Family;
@@ -81,16 +81,19 @@ fn hook(core: &mut Core, command: Option<String>, outcome: &str) {
 }
 
 fn persist(core: &Core, paths: &Paths, file: Option<&std::path::Path>) -> Result<Vec<Notice>> {
-    let live = Snapshot::capture()?;
-    let (kinds, backend) = kinds(core, &live);
-    let tables: Vec<(String, String)> = core
-        .touched
-        .iter()
-        .filter_map(|part| match part {
-            Part::Nft(id) => Some((id.family_name().to_owned(), id.name.clone())),
-            Part::Legacy(..) | Part::Set(_) => None,
-        })
-        .collect();
+    let native = persist::native_tables()?;
+    let (kinds, backend) = kinds(core, &native);
+    if kinds.is_empty() {
+        return Ok(vec![Notice::Warning {
+            message: "the rules come from the file that is loaded at boot; nothing had to be written".to_owned(),
+        }]);
+    }
+    let tables: Vec<(String, String)> = match &core.meta.work {
+        Work::Rules { .. } => touched_tables(core).collect(),
+        Work::Command => touched_tables(core)
+            .filter(|table| native.contains(table))
+            .collect(),
+    };
     let script = nft_script(core);
     let source = Source {
         kinds: &kinds,
@@ -113,6 +116,18 @@ fn persist(core: &Core, paths: &Paths, file: Option<&std::path::Path>) -> Result
         .collect())
 }
 
+/// The nf_tables tables that the change touched, as (family, name).
+fn touched_tables(core: &Core) -> impl Iterator<Item = (String, String)> + '_ {
+    core.touched.iter().filter_map(|part| match part {
+        Part::Nft(id) => {
+            let named = id.to_string();
+            let (family, name) = named.split_once(' ')?;
+            Some((family.to_owned(), name.to_owned()))
+        }
+        Part::Legacy(..) | Part::Set(_) => None,
+    })
+}
+
 /// The nft script among the rule files, if there is exactly one.
 fn nft_script(core: &Core) -> Option<String> {
     let Work::Rules { files, .. } = &core.meta.work else {
@@ -125,16 +140,17 @@ fn nft_script(core: &Core) -> Option<String> {
     std::fs::read_to_string(core.transaction.file(&script.copy)).ok()
 }
 
-/// What is persisted: the formats of the candidate's files, or for a command
-/// those of the parts that it changed.
-fn kinds(core: &Core, live: &Snapshot) -> (BTreeSet<Kind>, Option<Resolved>) {
+/// What is persisted: the formats of the candidate's files that are not loaded at
+/// boot themselves, or for a command those of the parts that it changed.
+fn kinds(core: &Core, native: &[(String, String)]) -> (BTreeSet<Kind>, Option<Resolved>) {
     if let Work::Rules { files, backend, .. } = &core.meta.work {
         let backend = match backend {
             Backend::Nft => Some(Resolved::Nft),
             Backend::Legacy => Some(Resolved::Legacy),
             Backend::Auto => None,
         };
-        return (files.iter().map(|file| file.kind).collect(), backend);
+        let to_write = files.iter().filter(|file| !file.boot_file);
+        return (to_write.map(|file| file.kind).collect(), backend);
     }
     let mut kinds = BTreeSet::new();
     let mut backend = None;
@@ -150,20 +166,16 @@ fn kinds(core: &Core, live: &Snapshot) -> (BTreeSet<Kind>, Option<Resolved>) {
                     Family::V6 => Kind::IptablesV6,
                 });
             }
-            Part::Nft(id) => match (live.nft.is_iptables_table(id), id.family_name()) {
-                (true, "ip") => {
-                    backend = backend.or(Some(Resolved::Nft));
-                    kinds.insert(Kind::IptablesV4);
-                }
-                (true, "ip6") => {
-                    backend = backend.or(Some(Resolved::Nft));
-                    kinds.insert(Kind::IptablesV6);
-                }
-                _ => {
-                    kinds.insert(Kind::Nft);
-                }
-            },
+            Part::Nft(_) => {}
         }
+    }
+    for table in touched_tables(core) {
+        let iptables = !native.contains(&table);
+        kinds.insert(match table.0.as_str() {
+            "ip" if iptables => Kind::IptablesV4,
+            "ip6" if iptables => Kind::IptablesV6,
+            _ => Kind::Nft,
+        });
     }
     (kinds, backend)
 }

@@ -147,17 +147,7 @@ impl Driver {
                 "the time to confirm has run out; the rules from before are being restored".to_owned(),
             );
         }
-        let verdict = judge(
-            Path::new("/proc"),
-            peer.pid,
-            &self.known,
-            self.core.meta.origin.tuple.as_ref(),
-        );
-        let (from, why) = match verdict {
-            Ok(Verdict::New { connection, .. }) => (Some(connection.peer.to_string()), None),
-            Ok(Verdict::Refused(refusal)) => (None, Some(refusal.to_string())),
-            Err(error) => (None, Some(error.to_string())),
-        };
+        let (from, why) = self.judge(peer);
         if let Some(why) = &why
             && !force
         {
@@ -170,6 +160,20 @@ impl Driver {
             );
         }
         self.commit(from, why.is_some())
+    }
+
+    /// Where the new connection comes from, or why this is not one.
+    fn judge(&self, peer: Peer) -> (Option<String>, Option<String>) {
+        let Some(known) = &self.known else {
+            let why = "the record of the connections from before is lost, so no connection can be told to be new";
+            return (None, Some(why.to_owned()));
+        };
+        let applying = self.core.meta.origin.tuple.as_ref();
+        match judge(Path::new("/proc"), peer.pid, known, applying) {
+            Ok(Verdict::New { connection, .. }) => (Some(connection.peer.to_string()), None),
+            Ok(Verdict::Refused(refusal)) => (None, Some(refusal.to_string())),
+            Err(error) => (None, Some(error.to_string())),
+        }
     }
 
     fn commit(&mut self, from: Option<String>, forced: bool) -> Reply {

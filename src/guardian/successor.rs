@@ -25,7 +25,7 @@ pub fn run(transaction: &Transaction, watch: Option<i32>) -> Result<()> {
     let _ = setsid();
     if let Some(pid) = watch.and_then(Pid::from_raw) {
         detach::silence();
-        wait_for_stranger(pid);
+        wait_for_end(pid);
     } else {
         let child = start(&transaction.id)?;
         detach::silence();
@@ -40,9 +40,9 @@ pub fn run(transaction: &Transaction, watch: Option<i32>) -> Result<()> {
         if attempt > 0 {
             std::thread::sleep((Duration::from_millis(50) * attempt).min(PAUSE_MAX));
         }
-        match start(&transaction.id) {
-            Ok(child) if finished(child) => return Ok(()),
-            Ok(_) => {}
+        match start(&transaction.id).map(finished) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
             Err(_) if attempt + 1 < ATTEMPTS_MAX => {}
             Err(error) => return Err(error),
         }
@@ -70,8 +70,8 @@ fn settled(transaction: &Transaction) -> bool {
         .is_ok_and(|last| last.is_some_and(|record| record.detail.finished))
 }
 
-/// Waits for the end of a process that is not a child.
-fn wait_for_stranger(pid: Pid) {
+/// Waits for the end of a process, which need not be a child (`pidfd_open(2)`).
+pub fn wait_for_end(pid: Pid) {
     let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) else {
         return;
     };

@@ -48,6 +48,8 @@ pub struct Restored {
     pub drift: Drift,
     /// What differs from the checkpoint still; empty when all is as it was.
     pub differences: Vec<String>,
+    /// Whether anything had to be restored.
+    pub acted: bool,
 }
 
 /// Captures the checkpoint, writes it, proves that it restores, and compiles the candidate.
@@ -216,7 +218,11 @@ pub fn roll_back(
         }
         Err(error) => differences.push(format!("the live rules cannot be read back: {error}")),
     }
-    Restored { drift, differences }
+    Restored {
+        drift,
+        differences,
+        acted: !differing.is_empty(),
+    }
 }
 
 /// Where the rules that others made are kept.

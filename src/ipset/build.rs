@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::parse::{quoted, words};
 use super::{Error, Set, TEMPORARY_PREFIX, indexes, wire};
+use crate::escape;
 use crate::exec::Run;
 
 /// The least that a set can take up; used to fill free indexes for a moment.
@@ -62,7 +63,7 @@ pub(super) fn build(
         Some(wanted) => fill_up_to(wanted)?,
         None => Vec::new(),
     };
-    let run = Run::tool("ipset").map(|run| run.args(["restore"]).stdin(text.as_str()));
+    let run = Run::tool("ipset").map(|run| run.args(["restore"]).stdin(escape::to_bytes(&text)));
     let output = run.and_then(Run::output);
     for placeholder in &placeholders {
         // One that stays is a temporary set, which settling clears away.

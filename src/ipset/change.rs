@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::build::{build, elements, temporary_name};
+use super::reseat::reseat;
 use super::wire::{self, Refusal};
 use super::{Error, Set, Sets, TEMPORARY_PREFIX, indexes};
 
@@ -31,10 +32,7 @@ impl Prepared {
     /// [`Refusal::InUse`] when something still refers to an old set; other
     /// errors when a new one cannot be built.
     pub fn finish(&self) -> Result<(), Error> {
-        for name in doomed(&self.live, &self.target, &self.names) {
-            // One that stays in use is reported when settling.
-            let _ = wire::destroy(name);
-        }
+        destroy_doomed(&self.live, &self.target, &self.names, |_| true);
         let landed = land(&self.live, &self.target, &self.temporary)?;
         match self.temporary.keys().find(|name| !landed.contains(*name)) {
             None => Ok(()),
@@ -61,12 +59,18 @@ impl Sets {
         plain.sort_by_key(|set| existing.contains_key(&set.name));
         let mut moved = BTreeMap::new();
         exchange(target, &plain, &mut moved)?;
+        reseat(target, &plain, &doomed(live, target, names), &moved)?;
 
         let affected = containing(target, |element| moved.contains_key(element))
             .filter(|list| existing.contains_key(&list.name) && !names.contains(&list.name));
         let lists: Vec<&Set> = lists.into_iter().chain(affected).collect();
         exchange(target, &lists, &mut moved)?;
+        reseat(target, &lists, &doomed(live, target, names), &moved)?;
 
+        if !moved.is_empty() {
+            // Where no rule refers to a set of sets either, nothing need wait for it.
+            destroy_doomed(live, target, names, Set::is_list);
+        }
         for name in land(live, target, &moved)? {
             if let Some(temporary) = moved.remove(&name) {
                 // One that stays is cleared away when settling.
@@ -117,6 +121,16 @@ fn doomed<'a>(live: &Sets, target: &Sets, names: &'a [String]) -> Vec<&'a String
         gone.partition(|name| live.get(name).is_some_and(Set::is_list));
     lists.extend(plain);
     lists
+}
+
+/// Destroys those that `which` picks of the sets that are not to be there; one
+/// that stays in use is reported when settling.
+fn destroy_doomed(live: &Sets, target: &Sets, names: &[String], which: fn(&Set) -> bool) {
+    for name in doomed(live, target, names) {
+        if live.get(name).is_some_and(which) {
+            let _ = wire::destroy(name);
+        }
+    }
 }
 
 /// The sets of sets in `target` with a member that `wanted` picks.

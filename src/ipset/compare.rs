@@ -122,7 +122,7 @@ fn member(text: &str, how: Comparison) -> (String, Option<u64>) {
             "packets" | "bytes" if !how.counters => {
                 words.next();
             }
-            "nomatch" => kept.push(word.to_owned()),
+            "nomatch" | "wildcard" => kept.push(word.to_owned()),
             option => kept.push(format!("{option} {}", words.next().unwrap_or_default())),
         }
     }

@@ -26,6 +26,7 @@ mod build;
 mod change;
 mod compare;
 mod parse;
+mod reseat;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -37,12 +38,13 @@ pub use compare::Comparison;
 pub use parse::parse_save;
 pub use wire::{Refusal, indexes};
 
+use crate::escape;
 use crate::exec::{self, Run};
 
 /// What temporary sets' names start with.
 pub const TEMPORARY_PREFIX: &str = "sa-tmp-";
 
-/// One set, in the words of `ipset save`.
+/// One set, in the words of `ipset save`; what is not UTF-8 is escaped, see [`escape`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Set {
     /// Its name, at most 31 bytes; may hold spaces.
@@ -59,6 +61,8 @@ pub struct Sets {
     /// In the order of `ipset save`: sets of sets come last.
     pub sets: Vec<Set>,
     /// Name to the kernel's index; empty for sets that were read from a file.
+    /// In a target: the index to be given to a set that is made anew, where that
+    /// can be; without an entry any will do.
     pub indexes: BTreeMap<String, u16>,
 }
 
@@ -118,12 +122,7 @@ impl Sets {
                 return Ok(Self::default());
             }
             let printed = Run::tool("ipset")?.args(["save"]).success()?;
-            let text = String::from_utf8(printed).map_err(|error| Error::Parse {
-                line: error.as_bytes()[..error.utf8_error().valid_up_to()]
-                    .split(|byte| *byte == b'\n')
-                    .count(),
-                reason: "what `ipset save` printed is not UTF-8".to_owned(),
-            })?;
+            let text = escape::to_text(&printed);
             let mut sets = parse::parse_with_names(&text, indexes.keys())?;
             let same = sets.sets.len() == indexes.len()
                 && sets.sets.iter().all(|set| indexes.contains_key(&set.name));
@@ -141,16 +140,16 @@ impl Sets {
         self.sets.iter().find(|set| set.name == name)
     }
 
-    /// Text that `ipset restore` takes.
+    /// What `ipset restore` takes, escapes undone.
     ///
     /// # Errors
     /// [`Error::Build`] for a name that the format cannot express.
-    pub fn to_restore(&self) -> Result<String, Error> {
+    pub fn to_restore(&self) -> Result<Vec<u8>, Error> {
         let mut text = String::new();
         for set in &self.sets {
             build::write_set(&mut text, set, &set.name, &BTreeMap::new())?;
         }
-        Ok(text)
+        Ok(escape::to_bytes(&text))
     }
 }
 

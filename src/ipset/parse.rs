@@ -244,7 +244,7 @@ mod tests {
                 .map(|(name, (create, members))| Set { name, create, members })
                 .collect();
             let sets = Sets { sets, indexes: BTreeMap::new() };
-            let text = sets.to_restore().unwrap();
+            let text = String::from_utf8(sets.to_restore().unwrap()).unwrap();
             prop_assert_eq!(parse_save(&text).unwrap(), sets);
         }
     }

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::lock::PrivateLock;
 use super::{Error, Family, Lock, compare};
+use crate::escape;
 use crate::exec::{self, Run};
 
 /// What `xtables_lock_or_exit` exits with: held by another, or not to be opened.
 const EXIT_LOCKED: i32 = 4;
+/// Where [`Family::names_file`] would be; it is there whatever the kernel holds.
+const NET_DIRECTORY: &str = "/proc/thread-self/net";
 
 /// Table name to that table's `iptables-save -c` text, without comment lines
-/// (they hold the time).
+/// (they hold the time); what is not UTF-8 is escaped, see [`escape`].
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tables {
     /// IPv4 tables.
@@ -116,7 +119,11 @@ fn names(family: Family) -> Result<Vec<String>, Error> {
             names.sort_unstable();
             Ok(names)
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        // The file is absent where the kernel has no such tables; without its
+        // directory nothing is known.
+        Err(error) if error.kind() == ErrorKind::NotFound && Path::new(NET_DIRECTORY).is_dir() => {
+            Ok(Vec::new())
+        }
         Err(source) => Err(Error::Names {
             family,
             path,
@@ -143,13 +150,7 @@ fn save(family: Family, table: &str) -> Result<String, Error> {
     let printed = Run::tool(tool)
         .and_then(|run| run.args(["-c", "-t", table]).success())
         .map_err(failed)?;
-    let text = String::from_utf8(printed).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .split(|byte| *byte == b'\n')
-            .count();
-        unreadable(format!("line {line} is not UTF-8"))
-    })?;
-    let text = compare::without_comments(&text);
+    let text = compare::without_comments(&escape::to_text(&printed));
     // The tool prints nothing and exits with 0 where it may not look.
     if !text.starts_with(&format!("*{table}\n")) {
         return Err(unreadable("no such table in its output".to_owned()));
@@ -205,7 +206,7 @@ fn load(
     let attempt = |env: Option<(&str, PathBuf)>| {
         let mut run = Run::tool(family.restore_tool())?
             .args(["-c", "-w", &lock.wait_seconds(), "-T", table])
-            .stdin(text)
+            .stdin(escape::to_bytes(text))
             .deadline(exec::DEFAULT_DEADLINE.max(lock.wait + Duration::from_secs(60)));
         if let Some((name, path)) = env {
             run = run.env(name, path);
@@ -232,6 +233,21 @@ fn load(
     Err(failed(exec::Error::Failed {
         tool: family.restore_tool().to_owned(),
         status: output.status,
-        stderr: output.stderr,
+        stderr: explain(&output.stderr, text),
     }))
+}
+
+/// The tool's words, and the line that they are about.
+fn explain(stderr: &str, text: &str) -> String {
+    let line = stderr
+        .split("rror occurred at line: ")
+        .nth(1)
+        .or_else(|| stderr.split("line ").nth(1))
+        .and_then(|rest| rest.split(|letter: char| !letter.is_ascii_digit()).next())
+        .and_then(|number| number.parse::<usize>().ok())
+        .and_then(|number| text.lines().nth(number.checked_sub(1)?));
+    match line {
+        Some(line) => format!("{stderr} (`{line}`)"),
+        None => stderr.to_owned(),
+    }
 }

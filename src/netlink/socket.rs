@@ -81,6 +81,18 @@ impl Socket {
         Ok(())
     }
 
+    /// Makes room for datagrams of `bytes` bytes; without the privilege to force
+    /// it, as much as `net.core.wmem_max` allows.
+    ///
+    /// # Errors
+    /// What `setsockopt(2)` says.
+    pub fn grow_send_buffer(&self, bytes: usize) -> Result<(), Error> {
+        if sockopt::set_socket_send_buffer_size_force(&self.fd, bytes).is_err() {
+            sockopt::set_socket_send_buffer_size(&self.fd, bytes)?;
+        }
+        Ok(())
+    }
+
     /// Receives one datagram; `RecvFlags::DONTWAIT` gives `EAGAIN` when none is queued.
     ///
     /// # Errors
@@ -142,6 +154,8 @@ fn status(payload: &[u8]) -> Option<Result<(), Error>> {
     let number = i32::from_ne_bytes(payload.get(..4)?.try_into().ok()?);
     Some(match number {
         0 => Ok(()),
-        negative => Err(Errno::from_raw_os_error(-negative).into()),
+        -4095..0 => Err(Errno::from_raw_os_error(-number).into()),
+        // Subsystems such as ip_set have numbers of their own, which are no `errno`.
+        _ => Err(Error::Malformed),
     })
 }

@@ -1,1 +1,30 @@
-//! nftables
+//! nf_tables over netlink: capture the rules of a network namespace exactly,
+//! compare captures, bring a namespace to a captured state in one atomic batch.
+//!
+//! Everything works in the calling thread's network namespace.
+
+mod batch;
+mod bring;
+mod canonical;
+mod capture;
+mod compare;
+mod compat;
+mod describe;
+mod diff;
+mod elements;
+mod error;
+mod expressions;
+mod guard;
+mod keep;
+mod kernel;
+mod model;
+mod plan;
+mod plan_elements;
+mod plan_rules;
+mod set_index;
+mod wire;
+
+pub use bring::{Level, bring, bring_at};
+pub use compare::Compare;
+pub use error::Error;
+pub use model::{Chain, Flowtable, Object, Rule, Ruleset, Set, Table, TableId};

@@ -45,12 +45,14 @@ pub enum Error {
         kind: Kind,
     },
     /// The file could not be written; what was there is still there.
-    #[error("{}: not written, what was there is unchanged: {source}", path.display())]
+    #[error("{}: not written, what was there is unchanged: {source}{}", path.display(), list(done))]
     NotWritten {
         /// The file.
         path: PathBuf,
         /// What the kernel said.
         source: std::io::Error,
+        /// Files of the same plan that hold the new rules already.
+        done: Vec<PathBuf>,
     },
     /// The rules that are live cannot be read back in a form that can be loaded.
     #[error("the live nft tables cannot be written in a form that nft reads back: {0}")]
@@ -58,4 +60,13 @@ pub enum Error {
     /// A save tool failed.
     #[error(transparent)]
     Tool(#[from] exec::Error),
+}
+
+fn list(done: &[PathBuf]) -> String {
+    let names: Vec<String> = done.iter().map(|path| path.display().to_string()).collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; already in place: {}", names.join(", "))
+    }
 }

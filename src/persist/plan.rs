@@ -71,6 +71,7 @@ pub fn plan(
             Some(file) => std::path::absolute(file).map_err(|source| Error::NotWritten {
                 path: file.to_owned(),
                 source,
+                done: Vec::new(),
             })?,
             None => boot.of(kind).ok_or(Error::NoPlace { kind })?.to_owned(),
         };

@@ -73,11 +73,11 @@ fn save(source: &Source<'_>, family: Family, notes: &mut Vec<String>) -> Result<
     let backend = source.backend.unwrap_or(host);
     let tool = tool(backend, family, Task::Save)?;
     if backend != host {
-        notes.push(
-            "the rules were applied with another backend than the one that this host's `iptables` \
-             uses at boot"
-                .to_owned(),
-        );
+        notes.push(format!(
+            "the rules were applied with {}, but at boot this host's `iptables` loads them into the \
+             other backend; update-alternatives --config iptables changes that",
+            name(&tool)
+        ));
     }
     let saved = text(Run::path(&tool))?;
     if saved.contains("is incompatible, use 'nft' tool") {

@@ -42,7 +42,7 @@ pub fn write(plan: &Plan) -> Result<Vec<Written>, Error> {
     let mut staged = Vec::with_capacity(plan.writes.len());
     let mut written = Vec::with_capacity(plan.writes.len());
     for one in &plan.writes {
-        match stage(one).map_err(|source| not_written(&one.path, source))? {
+        match stage(one).map_err(|source| not_written(&one.path, source, &[]))? {
             Some(ready) => staged.push(ready),
             None => written.push(Written {
                 path: one.path.clone(),
@@ -53,16 +53,17 @@ pub fn write(plan: &Plan) -> Result<Vec<Written>, Error> {
     let stamp = chrono::Utc::now().format("%Y%m%dT%H%M%SZ").to_string();
     for ready in staged {
         let path = ready.path.clone();
-        let done = replace(ready, &stamp).map_err(|source| not_written(&path, source))?;
+        let done = replace(ready, &stamp).map_err(|source| not_written(&path, source, &written))?;
         written.push(done);
     }
     Ok(written)
 }
 
-fn not_written(path: &Path, source: io::Error) -> Error {
+fn not_written(path: &Path, source: io::Error, written: &[Written]) -> Error {
     Error::NotWritten {
         path: path.to_owned(),
         source,
+        done: written.iter().map(|one| one.path.clone()).collect(),
     }
 }
 
@@ -70,7 +71,7 @@ fn not_written(path: &Path, source: io::Error) -> Error {
 fn stage(write: &Write) -> io::Result<Option<Staged>> {
     let path = follow(&write.path)?;
     let dir = parent(&path)?;
-    fs::create_dir_all(dir)?;
+    make_dir(dir)?;
     let old = match fs::metadata(&path) {
         Ok(meta) if meta.is_file() => Some(meta),
         Ok(_) => return Err(io::Error::other("it is not a regular file")),
@@ -145,6 +146,17 @@ fn keep(path: &Path, stamp: &str) -> io::Result<PathBuf> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// Makes `dir` and what is missing above it, durably.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = parent(dir)?;
+    make_dir(above)?;
+    fs::create_dir(dir)?;
+    File::open(above)?.sync_all()
 }
 
 fn parent(path: &Path) -> io::Result<&Path> {

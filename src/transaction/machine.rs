@@ -4,6 +4,8 @@
 //! is journalled before its effects are. Exactly one event commits
 //! ([`Event::Confirmed`]; and [`Event::Applied`] when there was nothing to change).
 
+#![deny(clippy::wildcard_enum_match_arm)]
+
 use std::fmt;
 use std::time::Duration;
 

@@ -1,1 +1,103 @@
-//! verbs
+//! One verb, one file.
+
+pub mod apply;
+pub mod confirm;
+pub mod demo;
+pub mod extend;
+pub mod guard;
+pub mod history;
+pub mod recover;
+pub mod rollback;
+pub mod run;
+pub mod show;
+mod start;
+pub mod status;
+
+use anyhow::Result;
+
+use crate::cli::{Cli, Verb};
+use crate::client::err;
+use crate::exit::Exit;
+use crate::guardian::recover::{Settled, Survey, survey};
+use crate::paths::Paths;
+use crate::protocol::Reply;
+use crate::transaction::{Id, Store};
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What the user has to be told; the exit status for it is 1.
+pub fn dispatch(cli: Cli) -> Result<Exit> {
+    let store = Store::new(Paths::from_env());
+    match cli.verb {
+        None => apply::run(&store, cli.apply),
+        Some(Verb::Run(args)) => run::run(&store, args),
+        Some(Verb::Confirm(args)) => confirm::run(&store, &args),
+        Some(Verb::Rollback(args)) => rollback::run(&store, &args),
+        Some(Verb::Extend(args)) => extend::run(&store, &args),
+        Some(Verb::Status(args)) => status::run(&store, &args),
+        Some(Verb::History(args)) => history::run(&store, &args),
+        Some(Verb::Show(args)) => show::run(&store, &args),
+        Some(Verb::Recover) => recover::run(&store),
+        Some(Verb::Demo(args)) => demo::run(&args),
+        Some(Verb::Guardian(args)) => guard::guardian(&store, &args),
+        Some(Verb::Successor(args)) => guard::successor(&store, &args),
+    }
+}
+
+/// Whether this process may change the firewall and read the state directory.
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Insists on root.
+fn require_root(what: &str) -> Result<()> {
+    if is_root() {
+        return Ok(());
+    }
+    anyhow::bail!("{what} needs root; the firewall is untouched. Try: sudo safe-apply …")
+}
+
+/// Settles what dead guardians left before anything else is done. Members of the
+/// confirming group cannot, and need not: they talk to a guardian that lives.
+fn settle_first(store: &Store) -> Result<Survey> {
+    if !is_root() {
+        return Ok(Survey::Pending);
+    }
+    let survey = survey(store, false)?;
+    if let Survey::Quiet(settled) = &survey {
+        report(settled);
+    }
+    Ok(survey)
+}
+
+/// Tells of what was settled.
+fn report(settled: &[Settled]) {
+    for one in settled {
+        err(&format!("Transaction {} was left behind: {}.", one.id, one.message));
+    }
+}
+
+/// Parses an ID that may have been left out.
+fn optional_id(id: Option<&String>) -> Result<Option<Id>, anyhow::Error> {
+    id.map(|id| id.parse().map_err(anyhow::Error::msg)).transpose()
+}
+
+/// Prints a reply; `None` means that nothing is pending.
+fn conclude(reply: Option<Reply>) -> Exit {
+    match reply {
+        Some(Reply::Done { message }) => {
+            crate::client::out(&message);
+            Exit::Success
+        }
+        Some(Reply::Refused { exit, message }) => {
+            err(&message);
+            Exit::from_number(exit)
+        }
+        Some(Reply::Status(_)) => Exit::Failed,
+        None => {
+            err("No change is pending; the live rules stay as they are. See 'safe-apply history'.");
+            Exit::Failed
+        }
+    }
+}

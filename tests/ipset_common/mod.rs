@@ -19,7 +19,7 @@ pub fn tool(name: &str, args: &[&str]) -> String {
 }
 
 /// Feeds `ipset restore`.
-pub fn load(text: &str) {
+pub fn load(text: impl Into<Vec<u8>>) {
     let run = Run::tool("ipset").unwrap().args(["restore"]);
     run.stdin(text).success().unwrap();
 }

@@ -1,0 +1,248 @@
+//! Settling what a crash or a reboot left behind.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::core::Core;
+use super::lock::{self, RunLock};
+use super::work::{self, RETRY_PAUSES};
+use super::{finish, prepare_self};
+use crate::checkpoint;
+use crate::netns::identity;
+use crate::transaction::journal::Record;
+use crate::transaction::store::{Meta, Work};
+use crate::transaction::{Effect, Event, Id, Reason, State, Store, Transaction, clock};
+
+/// How long a successor gets to take over before the transaction counts as abandoned.
+const TAKEOVER_MAX: Duration = Duration::from_secs(3);
+
+/// What was found and done about one transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The transaction.
+    pub id: Id,
+    /// How it ended.
+    pub state: State,
+    /// In words: what was wrong, what state the firewall is in now.
+    pub message: String,
+}
+
+/// Whether anything is pending, after what could be settled was settled.
+#[derive(Debug)]
+pub enum Survey {
+    /// A guardian is at work on a transaction.
+    Pending,
+    /// None is.
+    Quiet(Vec<Settled>),
+}
+
+/// Settles every transaction whose guardian and successor are dead; with
+/// `retry_failed`, those that could not be restored in full are tried again.
+///
+/// # Errors
+/// When the directories cannot be used, or a transaction cannot be settled.
+pub fn survey(store: &Store, retry_failed: bool) -> Result<Survey> {
+    store.prepare()?;
+    let mut lock = RunLock::take(store.paths(), Duration::ZERO)?;
+    if lock.is_some() && lock::successor_lives(store.paths()) {
+        // The guardian has just died: its successor is to find the lock free.
+        drop(lock.take());
+        let until = std::time::Instant::now() + TAKEOVER_MAX;
+        while lock::successor_lives(store.paths()) && std::time::Instant::now() < until {
+            if std::os::unix::net::UnixStream::connect(super::socket_path(store.paths())).is_ok() {
+                return Ok(Survey::Pending);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        lock = RunLock::take(store.paths(), Duration::ZERO)?;
+    }
+    let Some(_lock) = lock else {
+        return Ok(Survey::Pending);
+    };
+    let mut settled = Vec::new();
+    for transaction in store.list()? {
+        let records = match transaction.records() {
+            Ok(records) => records,
+            // Its client died before the guardian began: nothing was touched.
+            Err(_) if !transaction.journal().exists() => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let Some(last) = records.last() else { continue };
+        let failed = matches!(last.state, State::RestoreFailed { .. });
+        if last.detail.finished && !(failed && retry_failed) {
+            continue;
+        }
+        settled.push(settle(store, transaction, last)?);
+    }
+    lock::forget(store.paths());
+    Ok(Survey::Quiet(settled))
+}
+
+fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Settled> {
+    let id = transaction.id.clone();
+    let meta = transaction.meta()?;
+    let rebooted = last.boot_id != clock::boot_id()?;
+    require_namespace(&id, &meta, rebooted)?;
+    prepare_self::harden();
+    let mut core = Core::open(store, transaction)?;
+    if let Err(error) = core.load_snapshots() {
+        core.warn(format!("{error:#}"));
+    }
+    let mut event = if rebooted { Event::Rebooted } else { Event::Orphaned };
+    let mut detail = core.detail();
+    detail.finished = false;
+    let mut pauses = RETRY_PAUSES.iter();
+    loop {
+        let effects = core.enter(event, std::mem::take(&mut detail))?;
+        let mut next = None;
+        for effect in effects {
+            match effect {
+                Effect::StopCommand => core.stop_command(),
+                Effect::Restore => next = Some(core.restore()),
+                Effect::RestoreIfLive => next = Some(core.restore_if_live()),
+                Effect::FinishCommit => finish::commit(&mut core, store.paths()),
+                Effect::FinishRollback => {
+                    core.announce_outcome();
+                    finish::rollback(&mut core);
+                }
+                Effect::ReportFailure => match pauses.next() {
+                    Some(pause) => {
+                        std::thread::sleep(*pause);
+                        next = Some((Event::Retry, core.detail()));
+                    }
+                    None => {
+                        core.announce_outcome();
+                        finish::rollback(&mut core);
+                    }
+                },
+                Effect::Close => {
+                    core.announce_outcome();
+                    finish::close(&mut core);
+                }
+                Effect::Begin
+                | Effect::Apply
+                | Effect::StartCountdown
+                | Effect::ResumeCountdown
+                | Effect::Extend(_)
+                | Effect::Refuse => {}
+            }
+        }
+        match next {
+            Some((following, with)) => (event, detail) = (following, with),
+            None => break,
+        }
+    }
+    Ok(Settled {
+        message: message(&core),
+        id,
+        state: core.state,
+    })
+}
+
+fn message(core: &Core) -> String {
+    let checkpoint = core.transaction.checkpoint();
+    match &core.state {
+        State::Committed => "it was confirmed; the new rules stay".to_owned(),
+        State::RolledBack { reason } => {
+            format!("{reason}; the rules from before it are live")
+        }
+        State::Abandoned { reason } => format!("{reason}; the firewall had not been touched"),
+        State::RestoreFailed { .. } => format!(
+            "the rules from before it could NOT be restored in full: {}; the checkpoint is {}",
+            core.detail().lines.join("; "),
+            checkpoint.display()
+        ),
+        State::Prepared
+        | State::Armed
+        | State::Applying
+        | State::AwaitingConfirm
+        | State::RollingBack { .. } => "it is not settled".to_owned(),
+    }
+}
+
+/// A checkpoint belongs to the namespace it was taken in.
+fn require_namespace(id: &Id, meta: &Meta, rebooted: bool) -> Result<()> {
+    let here = identity("self")?;
+    // Namespaces do not outlive a boot; what is known then is only which one was the host's own.
+    let fits = if rebooted {
+        meta.netns_is_init != Some(false)
+    } else {
+        here == meta.netns
+    };
+    if fits {
+        return Ok(());
+    }
+    if rebooted {
+        anyhow::bail!(
+            "transaction {id} belongs to a network namespace that is gone since the reboot; remove its directory when it is no longer of interest"
+        );
+    }
+    Err(anyhow::anyhow!(
+        "transaction {id} is not settled and belongs to another network namespace"
+    ))
+    .context("run 'safe-apply recover' there; nothing was changed here")
+}
+
+/// At boot: a change that was rolled back, but whose rule file is still what this
+/// system loads at boot, must not be live.
+///
+/// # Errors
+/// When a snapshot is damaged.
+pub fn boot_files(store: &Store) -> Result<Vec<Settled>> {
+    let boot = clock::boot_id()?;
+    for transaction in store.list()?.into_iter().rev() {
+        let (Ok(meta), Ok(Some(last))) = (transaction.meta(), transaction.last()) else {
+            continue;
+        };
+        match last.state {
+            State::Committed => return Ok(Vec::new()),
+            State::RolledBack { .. } if last.boot_id != boot && unchanged_boot_file(&meta) => {}
+            State::Prepared
+            | State::Armed
+            | State::Applying
+            | State::AwaitingConfirm
+            | State::RollingBack { .. }
+            | State::RolledBack { .. }
+            | State::RestoreFailed { .. }
+            | State::Abandoned { .. } => continue,
+        }
+        let before = checkpoint::load(&transaction.checkpoint())?;
+        let applied = checkpoint::load(&transaction.applied())?;
+        let restored = work::roll_back_if_live(&transaction, &before, &applied, true);
+        let reason = Reason::Rebooted;
+        let (state, message) = if !restored.differences.is_empty() {
+            (
+                State::RestoreFailed { reason },
+                format!(
+                    "its unconfirmed rules were loaded at boot and could NOT be replaced in full: {}",
+                    restored.differences.join("; ")
+                ),
+            )
+        } else if restored.acted {
+            (
+                State::RolledBack { reason },
+                "its unconfirmed rules were loaded at boot, for the file still holds them; the rules from before it are live again. Put the file right".to_owned(),
+            )
+        } else {
+            continue;
+        };
+        return Ok(vec![Settled {
+            id: transaction.id,
+            state,
+            message,
+        }]);
+    }
+    Ok(Vec::new())
+}
+
+fn unchanged_boot_file(meta: &Meta) -> bool {
+    use sha2::{Digest, Sha256};
+    let Work::Rules { files, .. } = &meta.work else {
+        return false;
+    };
+    files.iter().filter(|file| file.boot_file).any(|file| {
+        let bytes = file.path.as_ref().and_then(|path| std::fs::read(path).ok());
+        bytes.is_some_and(|bytes| <[u8; 32]>::from(Sha256::digest(&bytes)) == file.sha256)
+    })
+}

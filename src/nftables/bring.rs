@@ -1,0 +1,108 @@
+//! Bringing tables of the namespace to a wanted state, in one transaction.
+
+use super::batch::{Batch, Refusal};
+use super::error::Error;
+use super::guard;
+use super::model::{Ruleset, TableId};
+use super::plan;
+
+/// How much of a table that differs stays in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// All that is equal.
+    Fine,
+    /// The table and its chains; rules, sets, objects and flowtables are made anew.
+    InPlace,
+    /// Nothing: the table is deleted and created in the same transaction.
+    Recreate,
+}
+
+impl Level {
+    const fn next(self) -> Option<Self> {
+        match self {
+            Self::Fine => Some(Self::InPlace),
+            Self::InPlace => Some(Self::Recreate),
+            Self::Recreate => None,
+        }
+    }
+}
+
+/// Brings `tables` from `live`, a fresh capture, to what `target` holds:
+/// atomically, and leaving in place whatever is equal.
+///
+/// Packets that both the old and the new rules drop are dropped all the time.
+/// Counters of what is equal stay as they are, unless they have counted less
+/// than the target's: then they were reset in between, and the target's are restored.
+///
+/// # Errors
+/// [`Error::Concurrent`] when the rules changed since `live` was captured;
+/// [`Error::Refused`] when the kernel does not take it in any way. Nothing was
+/// changed then. [`Error::GuardLeft`] when all is in place but for a superfluous `drop`.
+pub fn bring(live: &Ruleset, target: &Ruleset, tables: &[TableId]) -> Result<(), Error> {
+    let mut levels: Vec<_> = tables.iter().map(|id| (id, Level::Fine)).collect();
+    loop {
+        let refusal = match attempt(live, target, &levels) {
+            Ok(()) => return Ok(()),
+            Err(refusal) => refusal,
+        };
+        if !matches!(refusal.error, Error::Refused { .. }) {
+            return Err(refusal.error);
+        }
+        // Coarser steps where the kernel did not take the finer ones.
+        let mut coarser = false;
+        for (id, level) in &mut levels {
+            let concerned = refusal.table.as_ref().is_none_or(|table| table == *id);
+            if let Some(next) = level.next().filter(|_| concerned) {
+                *level = next;
+                coarser = true;
+            }
+        }
+        if !coarser {
+            return Err(refusal.error);
+        }
+    }
+}
+
+/// [`bring`] at one fixed level.
+///
+/// # Errors
+/// Those of [`bring`].
+pub fn bring_at(
+    live: &Ruleset,
+    target: &Ruleset,
+    tables: &[TableId],
+    level: Level,
+) -> Result<(), Error> {
+    let levels: Vec<_> = tables.iter().map(|id| (id, level)).collect();
+    attempt(live, target, &levels).map_err(|refusal| refusal.error)
+}
+
+fn attempt(live: &Ruleset, target: &Ruleset, levels: &[(&TableId, Level)]) -> Result<(), Refusal> {
+    let mut batch = Batch::new(Some(live.generation));
+    let mut guards = Vec::new();
+    let (wanted, unwanted): (Vec<_>, Vec<_>) = levels
+        .iter()
+        .partition(|(id, _)| target.table(id).is_some());
+    // In the target's order, so that tables that are created come out in it.
+    for table in &target.tables {
+        let Some((id, level)) = wanted.iter().find(|(id, _)| **id == table.id) else {
+            continue;
+        };
+        match live.table(id) {
+            Some(present) => plan::change(&mut batch, present, table, *level, &mut guards),
+            None => plan::create(&mut batch, table, &mut guards),
+        }
+    }
+    // What replaces a table is there before the table goes.
+    for (id, _) in unwanted {
+        if live.table(id).is_some() {
+            plan::delete(&mut batch, id);
+        }
+    }
+    if batch.is_empty() {
+        return Ok(());
+    }
+    batch.commit(|echo| guard::note(&mut guards, echo))?;
+    guard::remove(&guards)?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Whether two captures hold the same.
+
+use std::collections::BTreeSet;
+
+use super::canonical::{Canonical, Stale};
+use super::model::{Chain, Flowtable, Object, Ruleset, Set, Table, TableId};
+
+/// What counts as a difference.
+///
+/// Never: handles, generations, names that the kernel invented, the order of a
+/// set's elements, the time that elements have left, the time in `last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compare {
+    /// Everything else, counters and quotas included.
+    Exact,
+    /// All but what passing packets change: counters, consumed quotas, `last`.
+    Rules,
+}
+
+impl Ruleset {
+    /// The tables that differ between the two, those that only one has included.
+    #[must_use]
+    pub fn differing(&self, other: &Self, how: Compare) -> Vec<TableId> {
+        let ids: BTreeSet<&TableId> = self
+            .tables
+            .iter()
+            .chain(&other.tables)
+            .map(|table| &table.id)
+            .collect();
+        ids.into_iter()
+            .filter(|id| match (self.table(id), other.table(id)) {
+                (Some(one), Some(two)) => !Pair::new(one, two, how).equal(),
+                _ => true,
+            })
+            .cloned()
+            .collect()
+    }
+}
+
+/// Two tables to compare.
+pub struct Pair<'a> {
+    one: &'a Table,
+    two: &'a Table,
+    canonical: (Canonical<'a>, Canonical<'a>),
+    how: Compare,
+}
+
+impl<'a> Pair<'a> {
+    /// Prepares to compare `one` with `two`.
+    pub fn new(one: &'a Table, two: &'a Table, how: Compare) -> Self {
+        let canonical = |table| Canonical::new(table, how, Stale::new());
+        Self {
+            one,
+            two,
+            canonical: (canonical(one), canonical(two)),
+            how,
+        }
+    }
+
+    /// Whether they are equal; the order of chains, sets, objects and flowtables counts.
+    pub fn equal(&mut self) -> bool {
+        let (one, two) = (self.one, self.two);
+        one == two
+            || one.attributes == two.attributes
+                && all(&one.flowtables, &two.flowtables, |a, b| {
+                    self.flowtables(a, b)
+                })
+                && all(&one.objects, &two.objects, |a, b| self.objects(a, b))
+                && all(one.named_sets(), two.named_sets(), |a, b| {
+                    self.headers(a, b) && self.elements(a, b)
+                })
+                && all(one.named_chains(), two.named_chains(), |a, b| {
+                    self.chains(a, b) && self.rules(a, b)
+                })
+    }
+
+    /// Whether two flowtables are equal.
+    pub fn flowtables(&self, a: &Flowtable, b: &Flowtable) -> bool {
+        a == b
+    }
+
+    /// Whether two objects are equal.
+    pub fn objects(&mut self, a: &Object, b: &Object) -> bool {
+        a == b || self.canonical.0.object(a) == self.canonical.1.object(b)
+    }
+
+    /// Whether the headers of two sets are equal.
+    pub fn headers(&mut self, a: &Set, b: &Set) -> bool {
+        self.canonical.0.set_header(a) == self.canonical.1.set_header(b)
+    }
+
+    /// Whether two sets hold the same elements.
+    pub fn elements(&mut self, a: &Set, b: &Set) -> bool {
+        a.elements == b.elements || self.canonical.0.elements(a) == self.canonical.1.elements(b)
+    }
+
+    /// Whether two chains are equal apart from their rules.
+    pub fn chains(&self, a: &Chain, b: &Chain) -> bool {
+        a.name == b.name
+            && a.attributes == b.attributes
+            && a.policy == b.policy
+            && a.counters.is_empty() == b.counters.is_empty()
+            && (self.how == Compare::Rules || a.counters == b.counters)
+    }
+
+    /// Whether two chains hold the same rules.
+    pub fn rules(&mut self, a: &Chain, b: &Chain) -> bool {
+        all(&a.rules, &b.rules, |a, b| {
+            self.canonical.0.rule(a) == self.canonical.1.rule(b)
+        })
+    }
+
+    /// The canonical forms of two chains' rules.
+    pub fn rule_forms(&mut self, a: &Chain, b: &Chain) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+        let (one, two) = (&mut self.canonical.0, &mut self.canonical.1);
+        (
+            a.rules.iter().map(|rule| one.rule(rule)).collect(),
+            b.rules.iter().map(|rule| two.rule(rule)).collect(),
+        )
+    }
+}
+
+/// Whether two sequences are equal, entry by entry.
+fn all<T: Copy>(
+    one: impl IntoIterator<Item = T>,
+    two: impl IntoIterator<Item = T>,
+    mut equal: impl FnMut(T, T) -> bool,
+) -> bool {
+    let (mut one, mut two) = (one.into_iter(), two.into_iter());
+    loop {
+        match (one.next(), two.next()) {
+            (None, None) => return true,
+            (Some(a), Some(b)) if equal(a, b) => {}
+            _ => return false,
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! `safe-apply RULES...`: apply; wait for confirmation; else restore.
+
+use anyhow::{Context, Result};
+
+use super::start;
+use crate::candidate::{self, Candidate, Kind, Resolved, resolve_backend};
+use crate::cli::{Apply, Backend};
+use crate::client::err;
+use crate::exec;
+use crate::exit::Exit;
+use crate::persist::is_boot_file;
+use crate::transaction::store::{RulesFile, Work, write_durably};
+use crate::transaction::{Store, Transaction};
+
+/// Applies rule files.
+///
+/// # Errors
+/// What stopped it before the guardian took over; the firewall is untouched.
+pub fn run(store: &Store, args: Apply) -> Result<Exit> {
+    let candidates = match candidate::load(&args.rules, &mut std::io::stdin()) {
+        Ok(candidates) => candidates,
+        Err(error) => {
+            err(&format!("{error}\nThe firewall is untouched."));
+            return Ok(error.exit());
+        }
+    };
+    if let Some(exit) = start::clear_the_way(store, args.options.json)? {
+        return Ok(exit);
+    }
+    let backend = match backend(&candidates, args.backend) {
+        Ok(backend) => backend,
+        Err(error) => {
+            err(&format!("{error}\nThe firewall is untouched."));
+            return Ok(error.exit());
+        }
+    };
+    let transaction = store.create()?;
+    let files = copy(store, &transaction, &candidates)
+        .context("the rule files cannot be copied; the firewall is untouched")?;
+    let work = Work::Rules {
+        files,
+        backend,
+        noflush: args.noflush,
+    };
+    start::start(store, &transaction, &args.options, work, None)
+}
+
+/// Settles the backend, and that the tools for every file are there.
+fn backend(candidates: &[Candidate], choice: Backend) -> Result<Backend, candidate::Error> {
+    let has = |kind: Kind| candidates.iter().any(|one| one.kind == kind);
+    if has(Kind::Nft) {
+        exec::find("nft")?;
+    }
+    if has(Kind::Ipset) {
+        exec::find("ipset")?;
+    }
+    if !has(Kind::IptablesV4) && !has(Kind::IptablesV6) {
+        return Ok(choice);
+    }
+    Ok(match resolve_backend(choice)? {
+        Resolved::Nft => Backend::Nft,
+        Resolved::Legacy => Backend::Legacy,
+    })
+}
+
+/// From here on, later edits of the files change nothing.
+fn copy(
+    store: &Store,
+    transaction: &Transaction,
+    candidates: &[Candidate],
+) -> Result<Vec<RulesFile>> {
+    candidates
+        .iter()
+        .enumerate()
+        .map(|(number, candidate)| {
+            let copy = format!("candidate-{}", number + 1);
+            write_durably(&transaction.file(&copy), &candidate.bytes)?;
+            let boot_file = candidate
+                .path
+                .as_ref()
+                .is_some_and(|path| is_boot_file(store.paths(), path));
+            Ok(RulesFile {
+                name: candidate.name.clone(),
+                copy,
+                path: candidate.path.clone(),
+                kind: candidate.kind,
+                cwd: candidate.cwd.clone(),
+                sha256: candidate.sha256,
+                boot_file,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,24 @@
+//! `safe-apply confirm`: keep the new rules.
+
+use anyhow::Result;
+
+use super::{conclude, optional_id, settle_first};
+use crate::cli::Confirm;
+use crate::client::request;
+use crate::exit::Exit;
+use crate::protocol::Request;
+use crate::transaction::Store;
+
+/// Asks the guardian to commit.
+///
+/// # Errors
+/// When there is a guardian that does not answer.
+pub fn run(store: &Store, args: &Confirm) -> Result<Exit> {
+    let id = optional_id(args.id.as_ref())?;
+    settle_first(store)?;
+    let confirm = Request::Confirm {
+        id,
+        force: args.force,
+    };
+    Ok(conclude(request(store.paths(), &confirm)?))
+}

@@ -1,0 +1,82 @@
+//! `safe-apply history`: past transactions and their outcomes.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{require_root, settle_first};
+use crate::cli::Json;
+use crate::client::out;
+use crate::exit::Exit;
+use crate::transaction::{State, Store, Transaction};
+
+/// Lists past transactions, newest last.
+///
+/// # Errors
+/// When the state directory cannot be read.
+pub fn run(store: &Store, args: &Json) -> Result<Exit> {
+    require_root("reading the history")?;
+    settle_first(store)?;
+    let entries: Vec<Value> = store.list()?.iter().map(entry).collect();
+    if args.json {
+        out(&Value::Array(entries).to_string());
+        return Ok(Exit::Success);
+    }
+    if entries.is_empty() {
+        out("No change has been made with safe-apply yet.");
+    }
+    for entry in &entries {
+        let text = |key: &str| entry[key].as_str().unwrap_or("-").to_owned();
+        let forced = if entry["forced"] == true { ", by force" } else { "" };
+        let reason = entry["reason"]
+            .as_str()
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
+        out(&format!(
+            "{}  {}{forced}{reason}  [{} from {}]  {}",
+            text("transaction"),
+            text("outcome"),
+            text("user"),
+            text("from"),
+            text("command"),
+        ));
+    }
+    Ok(Exit::Success)
+}
+
+fn entry(transaction: &Transaction) -> Value {
+    let meta = transaction.meta().ok();
+    let mut entry = json!({
+        "transaction": transaction.id,
+        "time": meta.as_ref().map(|meta| &meta.created),
+        "user": meta.as_ref().and_then(|meta| meta.origin.user.as_ref()),
+        "from": meta.as_ref().and_then(|meta| meta.origin.tuple).map(|tuple| tuple.peer.ip().to_string()),
+        "command": meta.as_ref().map(|meta| &meta.command_line),
+        "outcome": "pending",
+        "reason": null,
+        "forced": false,
+        "confirmed_from": null,
+    });
+    match transaction.last() {
+        Ok(Some(last)) => {
+            entry["outcome"] = json!(outcome(&last.state));
+            entry["reason"] = json!(last.state.reason().map(|reason| reason.to_string()));
+            entry["forced"] = json!(last.detail.forced);
+            entry["confirmed_from"] = json!(last.detail.peer);
+        }
+        Ok(None) => entry["outcome"] = json!("failed"),
+        Err(_) if !transaction.journal().exists() => entry["outcome"] = json!("failed"),
+        Err(error) => {
+            entry["outcome"] = json!("damaged");
+            entry["reason"] = json!(error.to_string());
+        }
+    }
+    entry
+}
+
+const fn outcome(state: &State) -> &'static str {
+    if state.is_final() {
+        state.name()
+    } else {
+        "pending"
+    }
+}

@@ -1,0 +1,35 @@
+//! `safe-apply recover`: settle what a crash or a reboot left behind.
+
+use anyhow::Result;
+
+use super::{report, require_root};
+use crate::client::out;
+use crate::exit::Exit;
+use crate::guardian::recover::{Settled, Survey, boot_files, survey};
+use crate::transaction::{State, Store};
+
+/// Settles everything that has no living guardian.
+///
+/// # Errors
+/// When records are damaged or belong to another network namespace.
+pub fn run(store: &Store) -> Result<Exit> {
+    require_root("recovering")?;
+    let mut settled = match survey(store, true)? {
+        Survey::Pending => {
+            out("A change is pending and its guardian is at work; there is nothing to recover. See 'safe-apply status'.");
+            return Ok(Exit::Success);
+        }
+        Survey::Quiet(settled) => settled,
+    };
+    settled.extend(boot_files(store)?);
+    if settled.is_empty() {
+        out("Nothing was left behind.");
+    }
+    report(&settled);
+    let failed = |one: &Settled| matches!(one.state, State::RestoreFailed { .. });
+    Ok(if settled.iter().any(failed) {
+        Exit::Incomplete
+    } else {
+        Exit::Success
+    })
+}

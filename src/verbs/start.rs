@@ -1,0 +1,107 @@
+//! What apply and run have in common: one transaction from its directory to its outcome.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::cli::Options;
+use crate::client::command::Command;
+use crate::client::{Follow, Style, err, follow, pending};
+use crate::config::Config;
+use crate::connection::origin;
+use crate::exit::Exit;
+use crate::guardian::detach::launch;
+use crate::guardian::recover::Survey;
+use crate::netns::identity;
+use crate::transaction::store::{Meta, Work};
+use crate::transaction::{Store, Transaction, clock};
+
+/// Version of the format of `meta.json`.
+const META_VERSION: u32 = 1;
+
+/// Makes sure that this process may go on: root, nothing pending, readable settings.
+///
+/// # Errors
+/// Without privilege, or when what is left behind cannot be settled.
+pub fn clear_the_way(store: &Store, json: bool) -> Result<Option<Exit>> {
+    super::require_root("changing the firewall")?;
+    let config = Config::load(&store.paths().config).context("the firewall is untouched")?;
+    if let Survey::Quiet(_) = super::settle_first(store)? {
+        store.prune(config.history)?;
+        return Ok(None);
+    }
+    let message = match pending(store.paths())? {
+        Some(status) => {
+            let left = status.remaining_seconds.map_or_else(
+                || format!("it is in the state '{}'", status.state),
+                |seconds| format!("{seconds} s are left to confirm it"),
+            );
+            format!(
+                "Another change is pending: transaction {}, applied by {}; {left}. Nothing was changed now. See 'safe-apply status'.",
+                status.transaction, status.started_by
+            )
+        }
+        None => "Another safe-apply is at work on the firewall. Nothing was changed now; try again in a moment.".to_owned(),
+    };
+    if json {
+        let line = serde_json::json!({
+            "event": "failed", "time": clock::timestamp(), "error": message, "reason": "pending",
+        });
+        crate::client::out(&line.to_string());
+    }
+    err(&message);
+    Ok(Some(Exit::Pending))
+}
+
+/// Writes down what is known, starts the guardian, follows to the end.
+///
+/// # Errors
+/// When the guardian cannot be started: nothing was changed.
+pub fn start(
+    store: &Store,
+    transaction: &Transaction,
+    options: &Options,
+    work: Work,
+    command: Option<Command>,
+) -> Result<Exit> {
+    let me = rustix::process::getpid().as_raw_pid();
+    let netns = identity("self").context("the network namespace cannot be told")?;
+    let persist = options.persist.clone().map(|file| file.map(absolute)).map_or(
+        Ok(None),
+        |file: Option<std::io::Result<_>>| file.transpose().map(Some),
+    )?;
+    let words: Vec<String> = std::env::args_os()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    transaction.write_meta(&Meta {
+        version: META_VERSION,
+        id: transaction.id.clone(),
+        created: clock::timestamp(),
+        origin: origin(Path::new("/proc"), me),
+        client_pid: me,
+        command_line: words.join(" "),
+        netns,
+        netns_is_init: identity("1").ok().map(|init| init == netns),
+        work,
+        timeout_seconds: options.timeout.as_secs(),
+        persist,
+        force: options.force,
+        on_commit: options.on_commit.clone(),
+        on_rollback: options.on_rollback.clone(),
+    })?;
+    launch(transaction).context("the firewall is untouched")?;
+    let style = if options.json { Style::Json } else { Style::Text };
+    follow(
+        store,
+        Follow {
+            id: transaction.id.clone(),
+            style,
+            detach: options.detach,
+            command,
+        },
+    )
+}
+
+fn absolute(path: std::path::PathBuf) -> std::io::Result<std::path::PathBuf> {
+    std::path::absolute(path)
+}
