@@ -8,9 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{EXPIRY_MARGIN, Error, Part, Snapshot, translated};
-use crate::ipset::{self, Prepared, Sets};
+use crate::ipset::{self, Sets};
 use crate::legacy::{Family, Lock, Tables};
-use crate::nftables::{self, Compare, Ruleset, TableId};
+use crate::nftables::{self, Compare, Ruleset, Table, TableId};
 use crate::transaction::clock;
 
 /// How long a rollback keeps trying while others commit in between.
@@ -53,7 +53,11 @@ pub enum Failure {
 ///
 /// # Errors
 /// All that went wrong; in the direction of a rollback the rest was done all the same.
-pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Result<(), Vec<Failure>> {
+pub fn bring(
+    target: &Snapshot,
+    parts: &[Part],
+    direction: &Direction<'_>,
+) -> Result<(), Vec<Failure>> {
     let mut run = Bringing {
         target,
         direction,
@@ -74,7 +78,8 @@ pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Re
     let live_sets = if sets.is_empty() {
         Sets::default()
     } else {
-        run.note(Sets::capture().map_err(Error::from)).unwrap_or_default()
+        run.note(Sets::capture().map_err(Error::from))
+            .unwrap_or_default()
     };
     run.look_for_others(&live_sets, &sets, &legacy);
     let prepared = if run.goes_on() && !sets.is_empty() {
@@ -83,25 +88,15 @@ pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Re
     } else {
         None
     };
-    let temporary = prepared.as_ref().map(Prepared::temporary);
-    if run.goes_on() && !tables.is_empty() {
-        run.nf_tables(&tables, temporary);
-    }
-    if run.goes_on() && !legacy.is_empty() {
-        let lock = match direction {
-            Direction::Apply { .. } => &Lock::wait(LOCK_WAIT_APPLY),
-            Direction::Rollback { lock } => lock,
-        };
-        for error in target.legacy.restore(&legacy, lock) {
-            run.note(Err::<(), _>(Error::from(error)));
-        }
-    }
-    if let Some(prepared) = prepared.as_ref().filter(|one| !one.temporary().is_empty())
-        && run.goes_on()
-    {
-        // A set whose type changed: no rule holds the old one now.
+    let temporary = prepared
+        .as_ref()
+        .map(|prepared| prepared.temporary().clone())
+        .unwrap_or_default();
+    run.rules(&tables, &legacy, &temporary);
+    if let Some(prepared) = prepared.filter(|_| !temporary.is_empty() && run.goes_on()) {
+        // Sets whose type changed: no rule holds the old ones now.
         run.note(prepared.finish().map_err(Error::from));
-        run.nf_tables(&tables, None);
+        run.rules(&tables, &legacy, &BTreeMap::new());
     }
     if run.goes_on() && !sets.is_empty() {
         for error in Sets::settle(&live_sets, &target.sets, &sets) {
@@ -146,9 +141,8 @@ impl Bringing<'_> {
                     .map(|(family, table)| format!("{family} table {table}")),
             );
         }
-        let elapsed = Duration::from_millis(
-            clock::boottime_ms().saturating_sub(checkpoint.taken_ms),
-        );
+        let elapsed =
+            Duration::from_millis(clock::boottime_ms().saturating_sub(checkpoint.taken_ms));
         let comparison = ipset::Comparison {
             counters: false,
             elapsed: elapsed + EXPIRY_MARGIN,
@@ -163,15 +157,72 @@ impl Bringing<'_> {
     }
 
     fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
-        result.map_err(|error| self.failures.push(error.into())).ok()
+        result
+            .map_err(|error| self.failures.push(error.into()))
+            .ok()
+    }
+
+    /// All rules; those that name a set in `temporary` move to its stand-in.
+    fn rules(
+        &mut self,
+        tables: &[TableId],
+        legacy: &[(Family, String)],
+        temporary: &BTreeMap<String, String>,
+    ) {
+        let mut tables = tables.to_vec();
+        tables.extend(self.tables_naming(temporary));
+        tables.sort();
+        tables.dedup();
+        let mut legacy = legacy.to_vec();
+        legacy.extend(self.target.legacy.naming_sets(temporary));
+        legacy.sort();
+        legacy.dedup();
+        if self.goes_on() && !tables.is_empty() {
+            self.nf_tables(&tables, temporary);
+        }
+        if self.goes_on() && !legacy.is_empty() {
+            let lock = match self.direction {
+                Direction::Apply { .. } => &Lock::wait(LOCK_WAIT_APPLY),
+                Direction::Rollback { lock } => lock,
+            };
+            let renamed = self.target.legacy.with_set_names(temporary);
+            for error in renamed.restore(&legacy, lock) {
+                self.note(Err::<(), _>(Error::from(error)));
+            }
+        }
+    }
+
+    /// The tables of the target with a rule that names one of `sets`.
+    fn tables_naming(&self, sets: &BTreeMap<String, String>) -> Vec<TableId> {
+        let indexes = &self.target.sets.indexes;
+        let wanted: Vec<u16> = sets
+            .keys()
+            .filter_map(|name| indexes.get(name))
+            .copied()
+            .collect();
+        let naming = |table: &&Table| {
+            let alone = Ruleset {
+                tables: vec![(*table).clone()],
+                ..Ruleset::default()
+            };
+            alone
+                .set_indexes()
+                .iter()
+                .any(|index| wanted.contains(index))
+        };
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let tables = self.target.nft.tables.iter().filter(naming);
+        tables.map(|table| table.id.clone()).collect()
     }
 
     /// `temporary`: sets that for now are to be found under another name.
-    fn nf_tables(&mut self, tables: &[TableId], temporary: Option<&BTreeMap<String, String>>) {
+    fn nf_tables(&mut self, tables: &[TableId], temporary: &BTreeMap<String, String>) {
         let Some(mut indexes) = self.note(ipset::indexes().map_err(Error::from)) else {
             return;
         };
-        for (name, stand_in) in temporary.into_iter().flatten() {
+        for (name, stand_in) in temporary {
             if let Some(index) = indexes.get(stand_in).copied() {
                 indexes.insert(name.clone(), index);
             }
@@ -181,10 +232,12 @@ impl Bringing<'_> {
         let mut pause = Duration::from_millis(1);
         let mut live = match self.direction {
             Direction::Apply { checkpoint } => checkpoint.nft.clone(),
-            Direction::Rollback { .. } => match self.note(Ruleset::capture().map_err(Error::from)) {
-                Some(live) => live,
-                None => return,
-            },
+            Direction::Rollback { .. } => {
+                match self.note(Ruleset::capture().map_err(Error::from)) {
+                    Some(live) => live,
+                    None => return,
+                }
+            }
         };
         if let Direction::Apply { checkpoint } = self.direction {
             live = translated(&live, &checkpoint.sets.indexes, &indexes).into_owned();

@@ -34,7 +34,7 @@ pub enum Verdict {
         connection: Tuple,
         /// How it was found.
         via: Via,
-        /// Start of the login's process after [`super::Known`] was recorded.
+        /// Start of the login's process after [`super::Known`] was recorded, exact to 10 ms.
         opened_after: Duration,
     },
     /// It does not, or nobody can tell.

@@ -137,7 +137,10 @@ impl Store {
         loop {
             let transaction = self.get(Id::generate());
             // Sorted by ID is sorted by time, also within one second.
-            if newest.as_ref().is_some_and(|newest| *newest >= transaction.id) {
+            if newest
+                .as_ref()
+                .is_some_and(|newest| *newest >= transaction.id)
+            {
                 std::thread::sleep(SAME_SECOND_PAUSE);
                 continue;
             }
@@ -171,7 +174,9 @@ impl Store {
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", dir.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", dir.display()));
+            }
         };
         let mut ids: Vec<Id> = entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

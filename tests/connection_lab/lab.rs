@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 use rustix::process::{Pid, Signal, kill_process};
 use safe_apply::connection::{self, Known, Refusal, Tuple, Verdict};
 use safe_apply::netns::NetNs;
@@ -281,10 +281,17 @@ pub fn end(pid: i32) {
 /// A connection with a source port of one's choice, which is reset when dropped, so that the
 /// port is free again at once.
 pub fn connect_from(from: SocketAddr, to: SocketAddr) -> OwnedFd {
-    let fd = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let fd = socket_with(
+        AddressFamily::INET,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
     sockopt::set_socket_reuseaddr(&fd, true).unwrap();
     sockopt::set_socket_linger(&fd, Some(Duration::ZERO)).unwrap();
     bind(&fd, &from).unwrap();
-    connect(&fd, &to).unwrap();
+    // A child that is just being started may hold the port's last socket a moment longer.
+    eventually("the port", || connect(&fd, &to).ok());
     fd
 }

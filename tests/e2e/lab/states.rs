@@ -1,0 +1,88 @@
+//! What safe-apply says about its transactions, and what its journal holds.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::{Client, Lab, Process, Saves, assert_same, eventually};
+
+impl Lab {
+    /// Starts `safe-apply --json` as root over a connection of its own.
+    pub fn apply(&self, arguments: &str) -> Client {
+        self.login()
+            .start(&format!("safe-apply --json {arguments}"))
+    }
+
+    /// Starts `safe-apply run --json` as root over a connection of its own.
+    pub fn apply_command(&self, options: &str, command: &str) -> Client {
+        self.login()
+            .start(&format!("safe-apply run --json {options} -- {command}"))
+    }
+
+    /// The pending transaction; `Null` if there is none.
+    #[track_caller]
+    pub fn pending(&self) -> Value {
+        let done = self.server("safe-apply status --json").exits(0);
+        let status: Value = serde_json::from_str(&done.out).unwrap();
+        status["pending"].clone()
+    }
+
+    /// The newest transaction of the history.
+    #[track_caller]
+    pub fn newest(&self) -> Value {
+        let done = self.server("safe-apply history --json").exits(0);
+        let history: Vec<Value> = serde_json::from_str(&done.out).unwrap();
+        let id = |entry: &&Value| entry["transaction"].as_str().unwrap().to_owned();
+        history
+            .iter()
+            .max_by_key(id)
+            .expect("a transaction")
+            .clone()
+    }
+
+    /// The guardian and its successor.
+    #[track_caller]
+    pub fn guards(&self) -> (Process, Process) {
+        let pending = self.pending();
+        let pid = |name: &str| {
+            pending[name]
+                .as_i64()
+                .unwrap_or_else(|| panic!("{pending}"))
+        };
+        (
+            self.process(pid("guardian_pid")),
+            self.process(pid("successor_pid")),
+        )
+    }
+
+    /// Waits until the rules are what they were, without asking safe-apply, whose verbs would
+    /// settle what is left over; then the history must say that it was a rollback.
+    #[track_caller]
+    pub fn comes_back(&self, before: &Saves, reason: &str) {
+        eventually("the rules are as before", || self.rules() == *before);
+        eventually("nothing is pending", || self.pending().is_null());
+        assert_same(&self.rules(), before);
+        let newest = self.newest();
+        assert_eq!(newest["outcome"], "rolled_back", "{newest}");
+        assert_eq!(newest["reason"], reason, "{newest}");
+    }
+
+    /// The directory of the newest transaction, as seen from here.
+    pub fn newest_directory(&self) -> Option<PathBuf> {
+        let all = format!("/proc/{}/root/var/lib/safe-apply/transactions", self.init);
+        let entries = fs::read_dir(all).ok()?;
+        let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+        let born = |path: &PathBuf| path.metadata().and_then(|metadata| metadata.created()).ok();
+        paths.filter(|path| path.is_dir()).max_by_key(born)
+    }
+
+    /// The state that the newest transaction's journal entered last.
+    pub fn journalled(&self) -> Option<String> {
+        let journal = fs::read(self.newest_directory()?.join("journal")).ok()?;
+        let text = String::from_utf8_lossy(&journal);
+        let last = text.lines().rfind(|line| line.contains('{'))?;
+        let json: Value = serde_json::from_str(last.split_once(' ')?.1).ok()?;
+        Some(json["state"]["name"].as_str()?.to_owned())
+    }
+}

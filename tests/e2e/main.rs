@@ -1,0 +1,26 @@
+//! The promises of the README, shown on a server with a real sshd and real ssh logins.
+//!
+//! Needs root and the Debian packages iptables, nftables, ipset, iproute2, openssh-server,
+//! openssh-client, sudo, tmux and util-linux. A tool that is missing is a failure.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+mod apply;
+mod boot;
+mod command;
+mod confirm;
+mod corpus;
+mod crash;
+mod deadline;
+mod drift;
+mod faults;
+mod flood;
+mod lab;
+mod refuse;
+mod rules;
+mod selftest;
+mod verbs;
