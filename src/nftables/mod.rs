@@ -18,6 +18,7 @@ mod guard;
 mod keep;
 mod kernel;
 mod model;
+mod moving;
 mod plan;
 mod plan_elements;
 mod plan_rules;
