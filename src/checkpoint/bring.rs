@@ -52,7 +52,11 @@ pub enum Failure {
 ///
 /// # Errors
 /// All that went wrong; in the direction of a rollback the rest was done all the same.
-pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Result<(), Vec<Failure>> {
+pub fn bring(
+    target: &Snapshot,
+    parts: &[Part],
+    direction: &Direction<'_>,
+) -> Result<(), Vec<Failure>> {
     let mut run = Bringing {
         target,
         direction,
@@ -73,7 +77,8 @@ pub fn bring(target: &Snapshot, parts: &[Part], direction: &Direction<'_>) -> Re
     let live_sets = if sets.is_empty() {
         Sets::default()
     } else {
-        run.note(Sets::capture().map_err(Error::from)).unwrap_or_default()
+        run.note(Sets::capture().map_err(Error::from))
+            .unwrap_or_default()
     };
     let prepared = if run.goes_on() && !sets.is_empty() {
         let result = Sets::prepare(&live_sets, &target.sets, &sets);
@@ -129,7 +134,9 @@ impl Bringing<'_> {
     }
 
     fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
-        result.map_err(|error| self.failures.push(error.into())).ok()
+        result
+            .map_err(|error| self.failures.push(error.into()))
+            .ok()
     }
 
     /// `temporary`: sets that for now are to be found under another name.
@@ -147,10 +154,12 @@ impl Bringing<'_> {
         let mut pause = Duration::from_millis(1);
         let mut live = match self.direction {
             Direction::Apply { checkpoint } => checkpoint.nft.clone(),
-            Direction::Rollback { .. } => match self.note(Ruleset::capture().map_err(Error::from)) {
-                Some(live) => live,
-                None => return,
-            },
+            Direction::Rollback { .. } => {
+                match self.note(Ruleset::capture().map_err(Error::from)) {
+                    Some(live) => live,
+                    None => return,
+                }
+            }
         };
         if let Direction::Apply { checkpoint } = self.direction {
             live = translated(&live, &checkpoint.sets.indexes, &indexes).into_owned();

@@ -104,7 +104,11 @@ impl Snapshot {
         let sets = self.sets.differing(&other.sets, comparison);
         nft.into_iter()
             .map(Part::Nft)
-            .chain(legacy.into_iter().map(|(family, table)| Part::Legacy(family, table)))
+            .chain(
+                legacy
+                    .into_iter()
+                    .map(|(family, table)| Part::Legacy(family, table)),
+            )
             .chain(sets.into_iter().map(Part::Set))
             .collect()
     }

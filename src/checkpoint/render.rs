@@ -22,7 +22,9 @@ const LISTINGS: [(&str, &[&str]); 4] = [
 pub fn render(snapshot: &Snapshot, lock: &Path) -> Result<String> {
     let namespace = match prove(snapshot, lock)? {
         Proof::Proven(namespace) => namespace,
-        Proof::NoNamespace(error) => bail!("no scratch network namespace can be made here ({error})"),
+        Proof::NoNamespace(error) => {
+            bail!("no scratch network namespace can be made here ({error})")
+        }
         Proof::Failed(differences) => bail!("{}", differences.join("; ")),
     };
     let mut text = String::new();

@@ -39,8 +39,13 @@ impl Command {
             .status();
         match status {
             Ok(status) if status.success() => None,
-            Ok(status) => Some(format!("the command '{name}' failed ({})", describe(status))),
-            Err(error) => Some(format!("the command '{name}' could not be started: {error}")),
+            Ok(status) => Some(format!(
+                "the command '{name}' failed ({})",
+                describe(status)
+            )),
+            Err(error) => Some(format!(
+                "the command '{name}' could not be started: {error}"
+            )),
         }
     }
 }

@@ -44,7 +44,9 @@ impl Connection {
                 "a change is pending, but only root, or a member of the group named in {}, may talk to its guardian",
                 paths.config.display()
             ),
-            Err(error) => Err(error).with_context(|| format!("cannot connect to {}", path.display())),
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot connect to {}", path.display()))
+            }
         }
     }
 

@@ -133,7 +133,9 @@ impl Follower {
             super::out(line);
             return;
         }
-        if announcement.notice.is_outcome() || matches!(announcement.notice, Notice::RollingBack { .. }) {
+        if announcement.notice.is_outcome()
+            || matches!(announcement.notice, Notice::RollingBack { .. })
+        {
             self.bar.clear();
         }
         for line in render::lines(&announcement.transaction, &announcement.notice) {
@@ -196,7 +198,9 @@ const fn of_state(state: &State) -> Option<Exit> {
 fn orphaned(store: &Store, id: &Id) -> Result<Exit> {
     super::err("The guardian and its successor are gone; settling the transaction.");
     let Survey::Quiet(settled) = survey(store, false)? else {
-        anyhow::bail!("another safe-apply is settling transaction {id}; see 'safe-apply show {id}'");
+        anyhow::bail!(
+            "another safe-apply is settling transaction {id}; see 'safe-apply show {id}'"
+        );
     };
     for one in &settled {
         super::err(&format!("Transaction {}: {}.", one.id, one.message));

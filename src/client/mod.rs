@@ -1,8 +1,8 @@
 //! The user's side: talks to the guardian, shows what happens. Its death changes nothing.
 
+mod bar;
 pub mod command;
 pub mod connection;
-mod bar;
 mod follow;
 mod render;
 

@@ -18,7 +18,11 @@ impl Origin {
         };
         let user = self.user.as_deref().unwrap_or("root");
         // sudo may have to ask for a password, for which it needs a terminal.
-        let (terminal, sudo) = if self.sudo { ("-t ", "sudo ") } else { ("", "") };
+        let (terminal, sudo) = if self.sudo {
+            ("-t ", "sudo ")
+        } else {
+            ("", "")
+        };
         let port = match tuple.local.port() {
             SSH_PORT => String::new(),
             other => format!("-p {other} "),

@@ -75,8 +75,7 @@ fn load(
         }
     }
     let live = Sets::capture()?;
-    let prepared =
-        Sets::prepare(&live, &target, &named).with_context(|| set_files(&candidates))?;
+    let prepared = Sets::prepare(&live, &target, &named).with_context(|| set_files(&candidates))?;
     let options = LoadOptions {
         backend: match backend {
             Backend::Nft => Some(Resolved::Nft),

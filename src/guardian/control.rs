@@ -104,16 +104,25 @@ impl Control {
         let (answer, mut lines) = unbounded_channel::<String>();
         self.writers.spawn(async move {
             while let Some(line) = lines.recv().await {
-                if writer.write_all(format!("{line}\n").as_bytes()).await.is_err() {
+                if writer
+                    .write_all(format!("{line}\n").as_bytes())
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
         });
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
-            let mut reader = BufReader::new(tokio::io::AsyncReadExt::take(reader, REQUEST_BYTES_MAX));
+            let mut reader =
+                BufReader::new(tokio::io::AsyncReadExt::take(reader, REQUEST_BYTES_MAX));
             let mut line = String::new();
-            while reader.read_line(&mut line).await.is_ok_and(|bytes| bytes > 0) {
+            while reader
+                .read_line(&mut line)
+                .await
+                .is_ok_and(|bytes| bytes > 0)
+            {
                 let input = match serde_json::from_str(&line) {
                     Ok(request) => Input::Request {
                         peer,

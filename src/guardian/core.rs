@@ -56,12 +56,17 @@ impl Core {
         };
         if journal.last().is_none() {
             journal
-                .append(&State::Prepared, None, Detail::default(), Durability::Required)
+                .append(
+                    &State::Prepared,
+                    None,
+                    Detail::default(),
+                    Durability::Required,
+                )
                 .context("the firewall is untouched")?;
         }
-        let (state, deadline_ms) = journal
-            .last()
-            .map_or((State::Prepared, None), |last| (last.state.clone(), last.deadline_ms));
+        let (state, deadline_ms) = journal.last().map_or((State::Prepared, None), |last| {
+            (last.state.clone(), last.deadline_ms)
+        });
         let config = Config::load(&store.paths().config).unwrap_or_default();
         let mut core = Self {
             announcer: Announcer::new(&transaction),

@@ -15,9 +15,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::control::{Control, Input};
 use super::core::Core;
 use super::lock::{self, Pids, RunLock};
+use super::successor::wait_for_end;
 use super::timer::Timer;
 use super::work::{self, Applied, RETRY_PAUSES, Ready};
-use super::successor::wait_for_end;
 use super::{detach, finish, prepare_self};
 use crate::connection::{Known, arrivals};
 use crate::protocol::Notice;
@@ -299,7 +299,8 @@ impl Driver {
                 self.set_timer(self.core.deadline_ms);
             }
             Effect::ResumeCountdown => {
-                self.core.warn("the guardian was replaced; the countdown goes on");
+                self.core
+                    .warn("the guardian was replaced; the countdown goes on");
                 self.set_timer(self.core.deadline_ms);
             }
             Effect::Extend(more) => self.extend(more),
@@ -359,14 +360,16 @@ impl Driver {
     /// The client's command has ended well: what has it left?
     pub(super) fn command_ended(&mut self) {
         self.set_timer(None);
-        self.work_on(|transaction, _, ready| {
-            work::after_command(transaction, &ready.checkpoint)
-        });
+        self.work_on(|transaction, _, ready| work::after_command(transaction, &ready.checkpoint));
     }
 
     fn work_on(
         &mut self,
-        work: fn(&crate::transaction::Transaction, &crate::transaction::Meta, &Ready) -> Result<Applied>,
+        work: fn(
+            &crate::transaction::Transaction,
+            &crate::transaction::Meta,
+            &Ready,
+        ) -> Result<Applied>,
     ) {
         let Some(ready) = self.ready.clone() else {
             self.push(Event::ApplyFailed);

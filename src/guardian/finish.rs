@@ -65,7 +65,9 @@ pub fn close(core: &mut Core) {
 
 fn hook(core: &mut Core, command: Option<String>, outcome: &str) {
     let Some(command) = command else { return };
-    let mut run = Run::path("/bin/sh").args(["-c", &command]).deadline(HOOK_MAX);
+    let mut run = Run::path("/bin/sh")
+        .args(["-c", &command])
+        .deadline(HOOK_MAX);
     for (name, value) in hook_environment(&core.transaction, outcome) {
         run = run.env(&name, value);
     }
@@ -85,7 +87,9 @@ fn persist(core: &Core, paths: &Paths, file: Option<&std::path::Path>) -> Result
     let (kinds, backend) = kinds(core, &native);
     if kinds.is_empty() {
         return Ok(vec![Notice::Warning {
-            message: "the rules come from the file that is loaded at boot; nothing had to be written".to_owned(),
+            message:
+                "the rules come from the file that is loaded at boot; nothing had to be written"
+                    .to_owned(),
         }]);
     }
     let tables: Vec<(String, String)> = match &core.meta.work {

@@ -89,7 +89,11 @@ fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Sett
     if let Err(error) = core.load_snapshots() {
         core.warn(format!("{error:#}"));
     }
-    let mut event = if rebooted { Event::Rebooted } else { Event::Orphaned };
+    let mut event = if rebooted {
+        Event::Rebooted
+    } else {
+        Event::Orphaned
+    };
     let mut detail = core.detail();
     detail.finished = false;
     let mut pauses = RETRY_PAUSES.iter();

@@ -38,11 +38,14 @@ impl Driver {
                 if !self.allowed(peer) {
                     send(
                         &answer,
-                        &refused(Exit::Refused, format!(
-                            "user {} may not do this: only root, or a member of the group named in {}, may; the countdown goes on",
-                            peer.uid,
-                            self.store.paths().config.display()
-                        )),
+                        &refused(
+                            Exit::Refused,
+                            format!(
+                                "user {} may not do this: only root, or a member of the group named in {}, may; the countdown goes on",
+                                peer.uid,
+                                self.store.paths().config.display()
+                            ),
+                        ),
                     );
                     return;
                 }
@@ -118,11 +121,15 @@ impl Driver {
     }
 
     fn status(&self) -> Status {
-        let left = self.core.deadline_ms.filter(|_| self.core.state == State::AwaitingConfirm);
+        let left = self
+            .core
+            .deadline_ms
+            .filter(|_| self.core.state == State::AwaitingConfirm);
         Status {
             transaction: self.core.transaction.id.clone(),
             state: self.core.state.name().to_owned(),
-            remaining_seconds: left.map(|at| at.saturating_sub(clock::boottime_ms()).div_ceil(1000)),
+            remaining_seconds: left
+                .map(|at| at.saturating_sub(clock::boottime_ms()).div_ceil(1000)),
             started_by: self.core.meta.origin.to_string(),
             confirm: self.core.meta.origin.confirm_line(),
             guardian_pid: self.pids.guardian,
@@ -140,11 +147,16 @@ impl Driver {
                 ),
             );
         }
-        if self.core.deadline_ms.is_some_and(|at| at <= clock::boottime_ms()) {
+        if self
+            .core
+            .deadline_ms
+            .is_some_and(|at| at <= clock::boottime_ms())
+        {
             self.push(Event::Deadline);
             return refused(
                 Exit::NotConfirmed,
-                "the time to confirm has run out; the rules from before are being restored".to_owned(),
+                "the time to confirm has run out; the rules from before are being restored"
+                    .to_owned(),
             );
         }
         let (from, why) = self.judge(peer);
@@ -182,7 +194,9 @@ impl Driver {
             Err(error) => {
                 return refused(
                     Exit::Failed,
-                    format!("the live rules cannot be read back ({error:#}); nothing is confirmed, the countdown goes on"),
+                    format!(
+                        "the live rules cannot be read back ({error:#}); nothing is confirmed, the countdown goes on"
+                    ),
                 );
             }
         };
@@ -238,10 +252,7 @@ impl Driver {
 
     fn may_extend(&mut self, seconds: u64) -> Reply {
         if self.core.state != State::AwaitingConfirm {
-            return refused(
-                Exit::Failed,
-                "there is no countdown to extend".to_owned(),
-            );
+            return refused(Exit::Failed, "there is no countdown to extend".to_owned());
         }
         self.extend(Duration::from_secs(seconds));
         let left = self.status().remaining_seconds.unwrap_or_default();

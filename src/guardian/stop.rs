@@ -34,7 +34,8 @@ fn processes_of(id: &Id, client: Option<i32>) -> Vec<Pid> {
         .keys()
         .filter(|pid| **pid != getpid().as_raw_pid())
         .filter(|pid| {
-            carries(**pid, &marker) || client.is_some_and(|client| descends(**pid, client, &parents))
+            carries(**pid, &marker)
+                || client.is_some_and(|client| descends(**pid, client, &parents))
         })
         .filter_map(|pid| Pid::from_raw(*pid))
         .collect()

@@ -13,8 +13,8 @@ use crate::checkpoint::{
 use crate::connection::Known;
 use crate::legacy::Lock;
 use crate::nftables::Compare;
-use crate::transaction::store::{Meta, Work, write_durably};
 use crate::transaction::Transaction;
+use crate::transaction::store::{Meta, Work, write_durably};
 
 /// What the preparation has made ready.
 #[derive(Debug)]
@@ -84,8 +84,9 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
     };
     let compiled = match (&meta.work, scratch) {
         (Work::Rules { .. }, Some(namespace)) => {
-            let (compiled, noted) = namespace
-                .enter(|| compile::compile(transaction, &meta.work, &checkpoint, &private_lock))??;
+            let (compiled, noted) = namespace.enter(|| {
+                compile::compile(transaction, &meta.work, &checkpoint, &private_lock)
+            })??;
             warnings.extend(noted);
             checkpoint::save(&compiled, &transaction.applied())?;
             Some(compiled)
@@ -276,7 +277,10 @@ pub const RETRY_PAUSES: [Duration; 4] = [
 #[must_use]
 pub fn hook_environment(transaction: &Transaction, outcome: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
-        ("SAFE_APPLY_TRANSACTION".to_owned(), transaction.id.to_string()),
+        (
+            "SAFE_APPLY_TRANSACTION".to_owned(),
+            transaction.id.to_string(),
+        ),
         ("SAFE_APPLY_OUTCOME".to_owned(), outcome.to_owned()),
     ])
 }

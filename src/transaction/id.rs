@@ -27,7 +27,10 @@ impl Id {
             .iter()
             .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
             .collect();
-        Self(format!("{}-{tail}", chrono::Utc::now().format("%Y%m%d-%H%M%S")))
+        Self(format!(
+            "{}-{tail}",
+            chrono::Utc::now().format("%Y%m%d-%H%M%S")
+        ))
     }
 
     /// The ID as text.

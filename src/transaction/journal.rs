@@ -276,7 +276,9 @@ pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Record>, Error> {
         .iter()
         .rposition(|byte| *byte != 0)
         .map_or(0, |last| last + 1);
-    let lines: Vec<&[u8]> = bytes[..used].split_inclusive(|byte| *byte == b'\n').collect();
+    let lines: Vec<&[u8]> = bytes[..used]
+        .split_inclusive(|byte| *byte == b'\n')
+        .collect();
     let mut records: Vec<Record> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         match parse_line(line) {

@@ -296,11 +296,9 @@ fn awaiting(event: Event) -> (State, Vec<Effect>) {
         Event::ApplyFailed | Event::PrepareFailed | Event::RestoreFailed => {
             roll_back(Reason::ApplyFailed)
         }
-        Event::Ready
-        | Event::Begin
-        | Event::Applied { .. }
-        | Event::Restored
-        | Event::Retry => (State::AwaitingConfirm, vec![Effect::Refuse]),
+        Event::Ready | Event::Begin | Event::Applied { .. } | Event::Restored | Event::Retry => {
+            (State::AwaitingConfirm, vec![Effect::Refuse])
+        }
     }
 }
 
@@ -315,14 +313,8 @@ fn rebooted() -> (State, Vec<Effect>) {
 
 fn rolling_back(reason: Reason, event: Event) -> (State, Vec<Effect>) {
     match event {
-        Event::Restored => (
-            State::RolledBack { reason },
-            vec![Effect::FinishRollback],
-        ),
-        Event::RestoreFailed => (
-            State::RestoreFailed { reason },
-            vec![Effect::ReportFailure],
-        ),
+        Event::Restored => (State::RolledBack { reason }, vec![Effect::FinishRollback]),
+        Event::RestoreFailed => (State::RestoreFailed { reason }, vec![Effect::ReportFailure]),
         Event::Resume | Event::Orphaned | Event::Retry => (
             State::RollingBack { reason },
             vec![Effect::StopCommand, Effect::Restore],

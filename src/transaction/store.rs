@@ -161,7 +161,9 @@ impl Store {
         let entries = match fs::read_dir(&dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", dir.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", dir.display()));
+            }
         };
         let mut ids: Vec<Id> = entries
             .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())

@@ -26,7 +26,11 @@ pub fn run(store: &Store, args: &Json) -> Result<Exit> {
     }
     for entry in &entries {
         let text = |key: &str| entry[key].as_str().unwrap_or("-").to_owned();
-        let forced = if entry["forced"] == true { ", by force" } else { "" };
+        let forced = if entry["forced"] == true {
+            ", by force"
+        } else {
+            ""
+        };
         let reason = entry["reason"]
             .as_str()
             .map(|reason| format!(": {reason}"))

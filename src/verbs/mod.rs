@@ -74,13 +74,17 @@ fn settle_first(store: &Store) -> Result<Survey> {
 /// Tells of what was settled.
 fn report(settled: &[Settled]) {
     for one in settled {
-        err(&format!("Transaction {} was left behind: {}.", one.id, one.message));
+        err(&format!(
+            "Transaction {} was left behind: {}.",
+            one.id, one.message
+        ));
     }
 }
 
 /// Parses an ID that may have been left out.
 fn optional_id(id: Option<&String>) -> Result<Option<Id>, anyhow::Error> {
-    id.map(|id| id.parse().map_err(anyhow::Error::msg)).transpose()
+    id.map(|id| id.parse().map_err(anyhow::Error::msg))
+        .transpose()
 }
 
 /// Prints a reply; `None` means that nothing is pending.

@@ -16,7 +16,9 @@ pub fn run(store: &Store) -> Result<Exit> {
     require_root("recovering")?;
     let mut settled = match survey(store, true)? {
         Survey::Pending => {
-            out("A change is pending and its guardian is at work; there is nothing to recover. See 'safe-apply status'.");
+            out(
+                "A change is pending and its guardian is at work; there is nothing to recover. See 'safe-apply status'.",
+            );
             return Ok(Exit::Success);
         }
         Survey::Quiet(settled) => settled,

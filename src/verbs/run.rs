@@ -22,5 +22,11 @@ pub fn run(store: &Store, args: Run) -> Result<Exit> {
         words: args.command,
         id: transaction.id.clone(),
     };
-    start::start(store, &transaction, &args.options, Work::Command, Some(command))
+    start::start(
+        store,
+        &transaction,
+        &args.options,
+        Work::Command,
+        Some(command),
+    )
 }

@@ -23,7 +23,10 @@ pub fn run(store: &Store, args: &Show) -> Result<Exit> {
     settle_first(store)?;
     let transaction = store.get(args.id.parse().map_err(anyhow::Error::msg)?);
     if !transaction.dir().is_dir() {
-        bail!("there is no transaction {}; see 'safe-apply history'", args.id);
+        bail!(
+            "there is no transaction {}; see 'safe-apply history'",
+            args.id
+        );
     }
     let meta = transaction.meta()?;
     out(&format!("Transaction {}", transaction.id));
@@ -67,7 +70,8 @@ fn show_record(record: &Record) {
 /// The rules before and after as the tools print them, as a unified diff.
 fn difference(transaction: &Transaction) -> Result<String> {
     let before = checkpoint::load(&transaction.checkpoint())?;
-    let after = checkpoint::load(&transaction.applied()).context("the change was not carried out")?;
+    let after =
+        checkpoint::load(&transaction.applied()).context("the change was not carried out")?;
     let lock = transaction.file("xtables.lock");
     let text = |snapshot: &Snapshot| render(snapshot, &lock);
     let (before, after) = (text(&before)?, text(&after)?);

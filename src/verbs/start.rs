@@ -66,10 +66,13 @@ pub fn start(
 ) -> Result<Exit> {
     let me = rustix::process::getpid().as_raw_pid();
     let netns = identity("self").context("the network namespace cannot be told")?;
-    let persist = options.persist.clone().map(|file| file.map(absolute)).map_or(
-        Ok(None),
-        |file: Option<std::io::Result<_>>| file.transpose().map(Some),
-    )?;
+    let persist = options
+        .persist
+        .clone()
+        .map(|file| file.map(absolute))
+        .map_or(Ok(None), |file: Option<std::io::Result<_>>| {
+            file.transpose().map(Some)
+        })?;
     let words: Vec<String> = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
@@ -90,7 +93,11 @@ pub fn start(
         on_rollback: options.on_rollback.clone(),
     })?;
     launch(transaction).context("the firewall is untouched")?;
-    let style = if options.json { Style::Json } else { Style::Text };
+    let style = if options.json {
+        Style::Json
+    } else {
+        Style::Text
+    };
     follow(
         store,
         Follow {

@@ -139,10 +139,10 @@ fn what_cannot_be_applied_is_refused(backend: Backend) {
         let expected = if usage { 2..=2 } else { 1..=2 };
         assert!(expected.contains(&done.code), "{arguments}: {done:?}");
         assert!(
-            done.err.contains(says),
+            done.all().contains(says),
             "{arguments}: no {says:?} in {done:?}"
         );
-        assert!(!done.err.contains("panicked"), "{arguments}: {done:?}");
+        assert!(!done.all().contains("panicked"), "{arguments}: {done:?}");
         let same = lab.saves().without_pristine_tables();
         assert_same(&same, &before.without_pristine_tables());
         assert!(lab.pending().is_null(), "{arguments}");

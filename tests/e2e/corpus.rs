@@ -79,7 +79,7 @@ fn iptables_files_survive(backend: Backend) {
             let done = lab.server(&format!("safe-apply --force --timeout 600 v4:{file}"));
             assert_eq!(done.code, 1, "{}: {}", path.display(), done.all());
             assert!(
-                !done.err.trim().is_empty(),
+                !done.all().trim().is_empty(),
                 "{}: no reason given",
                 path.display()
             );

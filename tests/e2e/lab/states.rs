@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::command::comes_true;
 use super::{Client, Lab, Process, Saves, assert_same, eventually};
 
 impl Lab {
@@ -60,7 +61,8 @@ impl Lab {
     /// settle what is left over; then the history must say that it was a rollback.
     #[track_caller]
     pub fn comes_back(&self, before: &Saves, reason: &str) {
-        eventually("the rules are as before", || self.rules() == *before);
+        comes_true(|| self.rules() == *before);
+        assert_same(&self.rules(), before);
         eventually("nothing is pending", || self.pending().is_null());
         assert_same(&self.rules(), before);
         let newest = self.newest();
