@@ -1,11 +1,13 @@
 //! Logins of a real ssh to a real sshd, in network namespaces of the test's own.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests, not only tests
 
 #[path = "connection_lab/lab.rs"]
 mod lab;
 #[path = "connection_lab/multiplexers.rs"]
 mod multiplexers;
+#[path = "connection_lab/sockets.rs"]
+mod sockets;
 
-use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
@@ -150,6 +152,7 @@ fn ipv4_over_a_dual_stack_listener_is_ipv4() {
             lab.refusal(session.pid, &later),
             Refusal::OldConnection { .. }
         ));
+        drop(session);
         lab::stop(&mut server.join().unwrap());
     });
 }
@@ -235,19 +238,5 @@ fn a_process_cut_off_from_its_login_needs_another_login() {
     );
     let refused = Verdict::Refused(Refusal::NoConnection);
     assert_eq!(lab.judge(cut_off.pid, &known, Some(&elsewhere)), refused);
-}
-
-#[test]
-fn arrivals_are_told_once() {
-    let lab = Lab::new();
-    let _old = lab.login();
-    let known = lab.record();
-    let mut seen = BTreeSet::new();
-    let mut arrivals = |port| lab.in_server(|| connection::arrivals(&known, &mut seen, port));
-    assert_eq!(arrivals(None), []);
-    let new = lab.login();
-    let connection = accepted(lab.judge(new.pid, &known, None), Via::Ssh);
-    assert_eq!(arrivals(Some(2222)), []);
-    assert_eq!(arrivals(Some(22)), [connection]);
-    assert_eq!(arrivals(None), []);
+    lab::end(cut_off.pid);
 }

@@ -5,10 +5,13 @@
 mod ipset_common;
 
 use ipset_common::{change, load, save, scratch, tool};
+use std::time::Duration;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use safe_apply::ipset::{Comparison, Error, Refusal, Sets, TEMPORARY_PREFIX, indexes, parse_save};
+use safe_apply::legacy::{Family, Lock, Tables};
 
 const V4: &str = "create a hash:ip\nadd a 192.0.2.1\n";
 const V6: &str = "create a hash:ip family inet6\nadd a 2001:db8::1\n";
@@ -87,6 +90,32 @@ fn referenced_sets_go_through_a_temporary_name() {
             assert_eq!(indexes().unwrap().len(), 1);
         });
     }
+}
+
+#[test]
+fn legacy_tables_follow_a_set_to_its_temporary_name() {
+    let target = compiled("create a hash:net\nadd a 192.0.2.0/24\n");
+    scratch(|| {
+        load(V4);
+        rule("iptables-legacy", "-A", "a");
+        let tables = Tables::capture().unwrap();
+        let live = Sets::capture().unwrap();
+        let names = ["a".to_owned()];
+        let prepared = Sets::prepare(&live, &target, &names).unwrap();
+        let parts = tables.naming_sets(prepared.temporary());
+        assert_eq!(parts, [(Family::V4, "filter".to_owned())]);
+        let directory = tempfile::tempdir().unwrap();
+        let lock = Lock::wait(Duration::from_secs(5)).file(directory.path().join("lock"));
+        let meanwhile = tables.with_set_names(prepared.temporary());
+        assert!(meanwhile.restore(&parts, &lock).is_empty());
+        prepared.finish().unwrap();
+        assert!(tables.restore(&parts, &lock).is_empty());
+        let errors = Sets::settle(&live, &target, &names);
+        assert!(errors.is_empty(), "{errors:?}");
+        equal(&target);
+        assert_eq!(Tables::capture().unwrap(), tables);
+        assert_eq!(indexes().unwrap(), live.indexes);
+    });
 }
 
 #[test]

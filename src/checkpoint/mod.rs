@@ -120,7 +120,19 @@ impl Snapshot {
         parts
             .iter()
             .flat_map(|part| match part {
-                Part::Nft(id) => self.nft.describe_difference(&theirs, id),
+                Part::Nft(id) => {
+                    let at = format!("table {id}: ");
+                    let lines = self.nft.describe_difference(&theirs, id).into_iter();
+                    lines
+                        .map(|line| {
+                            if line.starts_with(&at) {
+                                line
+                            } else {
+                                format!("{at}{line}")
+                            }
+                        })
+                        .collect()
+                }
                 Part::Legacy(family, table) => {
                     let name = format!("{family} table {table}");
                     let mut lines = self.legacy.describe_difference(&other.legacy, false);

@@ -7,6 +7,10 @@ use std::time::Duration;
 use super::session::Login;
 use super::{Known, Tuple};
 
+/// `/proc/PID/stat` rounds start times down to the clock tick (`USER_HZ`, 100 per second). The
+/// doubt is settled in favour of the login, since its connection is known to be new.
+const START_GRAIN_MS: u64 = 10;
+
 /// What a login proves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -50,9 +54,10 @@ pub(super) fn assess(
             Standing::OldConnection(old.tuple)
         });
     }
-    let Some(after_ms) = login.started_ms.checked_sub(known.boottime_ms) else {
+    if login.started_ms + START_GRAIN_MS <= known.boottime_ms {
         return Some(Standing::OldProcess(first.tuple));
-    };
+    }
+    let after_ms = login.started_ms.saturating_sub(known.boottime_ms);
     Some(Standing::New {
         tuple: first.tuple,
         opened_after: Duration::from_millis(after_ms),
@@ -117,9 +122,18 @@ mod tests {
     #[test]
     fn an_unknown_connection_of_an_old_process_is_not_new() {
         assert_eq!(
-            standing(&[new()], 999, None),
+            standing(&[new()], 990, None),
             Standing::OldProcess(new().tuple)
         );
+    }
+
+    #[test]
+    fn a_login_within_the_same_clock_tick_is_new() {
+        let expected = Standing::New {
+            tuple: new().tuple,
+            opened_after: Duration::ZERO,
+        };
+        assert_eq!(standing(&[new()], 991, None), expected);
     }
 
     #[test]
@@ -128,7 +142,7 @@ mod tests {
         reused.cookie = 99;
         let is_new = |standing| matches!(standing, Standing::New { .. });
         assert!(is_new(standing(&[reused.clone()], 1000, Some(&old()))));
-        assert!(!is_new(standing(&[reused.clone()], 999, Some(&old()))));
+        assert!(!is_new(standing(&[reused.clone()], 990, Some(&old()))));
         reused.cookie = 0;
         assert!(!is_new(standing(&[reused], 5000, None)));
     }

@@ -2,6 +2,11 @@
 //!
 //! Which connections existed is asked of the kernel (`sock_diag(7)`), whose a process is
 //! is read from `/proc` (`proc(5)`). Whatever cannot be seen counts as old.
+//!
+//! Needs root with `CAP_SYS_PTRACE`, without which the sockets of sshd's processes cannot be seen.
+//! Out of sight are: connections half-open as SYN cookies, of which the kernel keeps
+//! nothing to record (only under a flood of SYNs); a connection that left this host and was sent back
+//! by a router with another address; who is behind a proxy on this host, which looks like the host itself.
 
 mod arrivals;
 mod assess;

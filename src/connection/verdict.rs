@@ -34,7 +34,7 @@ pub enum Verdict {
         connection: Tuple,
         /// How it was found.
         via: Via,
-        /// Start of the login's process after [`super::Known`] was recorded.
+        /// Start of the login's process after [`super::Known`] was recorded, exact to 10 ms.
         opened_after: Duration,
     },
     /// It does not, or nobody can tell.
@@ -43,7 +43,7 @@ pub enum Verdict {
 
 /// Why a confirmation is refused; displayed with what to do instead.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "reason")]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// The session that applied the rules, or one that shares its connection.
     ApplyingSession {

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::candidate::{Candidate, Kind, LoadOptions, Resolved, load_into_namespace};
 use crate::checkpoint::Snapshot;
 use crate::cli::Backend;
+use crate::escape;
 use crate::ipset::{self, Set, Sets};
 use crate::transaction::Transaction;
 use crate::transaction::store::Work;
@@ -67,7 +68,7 @@ fn load(
     let mut target = checkpoint.sets.clone();
     let mut named = Vec::new();
     for candidate in candidates.iter().filter(|one| one.kind == Kind::Ipset) {
-        let text = String::from_utf8_lossy(&candidate.for_tool()).into_owned();
+        let text = escape::to_text(&candidate.for_tool());
         let wanted = ipset::parse_save(&text).with_context(|| candidate.name.clone())?;
         for set in wanted.sets {
             named.push(set.name.clone());

@@ -269,8 +269,7 @@ impl Driver {
         let deadline = self.core.deadline_ms.unwrap_or(now).saturating_add(more);
         let deadline = deadline.min(now.saturating_add(longest));
         self.core.deadline_ms = Some(deadline);
-        let detail = self.core.detail();
-        self.core.note(detail);
+        self.core.note(Detail::default());
         self.core.announcer.say(Notice::Extended {
             deadline_seconds: deadline.saturating_sub(now).div_ceil(1000),
             deadline_ms: deadline,

@@ -1,6 +1,6 @@
-//! Building one set under a given name, at a given index where that is free.
+//! Building sets under given names, at given indexes where those are free.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::parse::{quoted, words};
 use super::{Error, Set, TEMPORARY_PREFIX, indexes, wire};
@@ -49,23 +49,38 @@ pub(super) fn elements(set: &Set) -> impl Iterator<Item = &str> {
     members.filter_map(|member| Some(words(member).next()?.trim_matches('"')))
 }
 
-/// Creates and fills `set` under the name `as_name`, which must be free; on
-/// error nothing is left of it. It gets the index `wanted` where that is free.
-pub(super) fn build(
-    set: &Set,
-    as_name: &str,
-    wanted: Option<u16>,
+/// One set to be built.
+#[derive(Debug)]
+pub(super) struct Order<'a> {
+    /// What it is to be.
+    pub(super) set: &'a Set,
+    /// The name to build it under, which must be free.
+    pub(super) name: String,
+    /// The index to give it where that is free.
+    pub(super) wanted: Option<u16>,
+}
+
+/// Creates and fills all sets, in one run of the tool; on error nothing is left of them.
+pub(super) fn build_all(
+    mut orders: Vec<Order<'_>>,
     members: &BTreeMap<String, String>,
 ) -> Result<(), Error> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    orders.sort_by_key(|order| order.wanted.map_or(u32::MAX, u32::from));
+    let mut seats = Seats::new(&orders)?;
     let mut text = String::new();
-    write_set(&mut text, set, as_name, members)?;
-    let placeholders = match wanted {
-        Some(wanted) => fill_up_to(wanted)?,
-        None => Vec::new(),
-    };
+    // Where in the text each set starts, in bytes.
+    let mut starts = Vec::new();
+    for order in &orders {
+        text.push_str(&seats.fill_up_to(order.wanted));
+        starts.push(text.len());
+        write_set(&mut text, order.set, &order.name, members)?;
+    }
     let run = Run::tool("ipset").map(|run| run.args(["restore"]).stdin(escape::to_bytes(&text)));
     let output = run.and_then(Run::output);
-    for placeholder in &placeholders {
+    for placeholder in &seats.placeholders {
         // One that stays is a temporary set, which settling clears away.
         let _ = wire::destroy(placeholder);
     }
@@ -73,54 +88,75 @@ pub(super) fn build(
     if output.status.success() {
         return Ok(());
     }
-    // The name was free, so what has it now is what was half built.
-    let _ = wire::destroy(as_name);
-    Err(Error::Build {
-        name: set.name.clone(),
-        reason: explain(&output.stderr, &text),
-    })
+    // Sets of sets were built last and refer to others. The names were free,
+    // so what has them now is what was half built.
+    for order in orders.iter().rev() {
+        let _ = wire::destroy(&order.name);
+    }
+    Err(explain(&output.stderr, &text, &starts, &orders))
 }
 
-/// The tool's words, and the line that they are about.
-fn explain(stderr: &str, script: &str) -> String {
-    let line = stderr
+/// The tool's words, the line that they are about, and the set that it is of.
+fn explain(stderr: &str, text: &str, starts: &[usize], orders: &[Order<'_>]) -> Error {
+    let number = stderr
         .split_once("Error in line ")
         .and_then(|(_, rest)| rest.split_once(':'))
         .and_then(|(number, _)| number.parse::<usize>().ok())
-        .and_then(|number| script.lines().nth(number.checked_sub(1)?));
-    match line {
-        Some(line) => format!("{stderr} (`{line}`)"),
-        None => stderr.to_owned(),
+        .unwrap_or(1);
+    let before: usize = text
+        .split_inclusive('\n')
+        .take(number.saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let at = starts.partition_point(|start| *start <= before);
+    let order = orders.get(at.saturating_sub(1));
+    let line = text[before..].lines().next().unwrap_or_default();
+    Error::Build {
+        name: order.map_or_else(String::new, |order| order.set.name.clone()),
+        reason: format!("{stderr} (`{line}`)"),
     }
 }
 
-/// Occupies all free indexes below `wanted`: a new set gets the lowest free one
+/// The indexes that are taken: a new set gets the lowest free one
 /// (`find_free_id` in `net/netfilter/ipset/ip_set_core.c`).
-fn fill_up_to(wanted: u16) -> Result<Vec<String>, Error> {
-    let used: Vec<u16> = indexes()?.into_values().collect();
-    let free = (0..wanted).filter(|index| !used.contains(index)).count();
-    if used.contains(&wanted) || free == 0 || free > PLACEHOLDERS_MAX {
-        return Ok(Vec::new());
+struct Seats {
+    used: BTreeSet<u16>,
+    placeholders: Vec<String>,
+}
+
+impl Seats {
+    fn new(orders: &[Order<'_>]) -> Result<Self, Error> {
+        let matters = orders.iter().any(|order| order.wanted.is_some());
+        let existing = if matters { indexes()? } else { BTreeMap::new() };
+        Ok(Self {
+            used: existing.into_values().collect(),
+            placeholders: Vec::new(),
+        })
     }
-    let names: Vec<String> = (0..free)
-        .map(|number| temporary_name(&format!("fill{number}")))
-        .collect();
-    let script: String = names
-        .iter()
-        .map(|name| format!("create {name} {PLACEHOLDER}\n"))
-        .collect();
-    let output = Run::tool("ipset")?
-        .args(["restore"])
-        .stdin(script)
-        .output()?;
-    if !output.status.success() {
-        // Another index is worse, but no failure: rules are led by name.
-        for name in &names {
-            let _ = wire::destroy(name);
+
+    /// Lines that occupy all free indexes below `wanted`, which the set that is
+    /// created next then gets. Another index is worse, but no failure: rules are
+    /// led by name.
+    fn fill_up_to(&mut self, wanted: Option<u16>) -> String {
+        let mut lines = String::new();
+        let Some(wanted) = wanted.filter(|wanted| !self.used.contains(wanted)) else {
+            return lines;
+        };
+        let free: Vec<u16> = (0..wanted)
+            .filter(|index| !self.used.contains(index))
+            .collect();
+        if self.placeholders.len() + free.len() > PLACEHOLDERS_MAX {
+            return lines;
         }
-        return Ok(Vec::new());
+        for _ in &free {
+            let name = temporary_name(&format!("fill{}", self.placeholders.len()));
+            lines.push_str(&format!("create {name} {PLACEHOLDER}\n"));
+            self.placeholders.push(name);
+        }
+        self.used.extend(free);
+        self.used.insert(wanted);
+        lines
     }
-    Ok(names)
 }
 
 /// A name that no other process of this kind uses.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::build::{build, elements, temporary_name};
+use super::build::{Order, build_all, elements, temporary_name};
 use super::reseat::reseat;
 use super::wire::{self, Refusal};
 use super::{Error, Set, Sets, TEMPORARY_PREFIX, indexes};
@@ -54,9 +54,7 @@ impl Sets {
         sweep();
         let existing = indexes()?;
         let wanted = target.sets.iter().filter(|set| names.contains(&set.name));
-        let (lists, mut plain): (Vec<&Set>, Vec<&Set>) = wanted.partition(|set| set.is_list());
-        // Sets that are missing come first, while their former indexes are free.
-        plain.sort_by_key(|set| existing.contains_key(&set.name));
+        let (lists, plain): (Vec<&Set>, Vec<&Set>) = wanted.partition(|set| set.is_list());
         let mut moved = BTreeMap::new();
         exchange(target, &plain, &mut moved)?;
         reseat(target, &plain, &doomed(live, target, names), &moved)?;
@@ -142,43 +140,31 @@ fn containing(target: &Sets, wanted: impl Fn(&str) -> bool) -> impl Iterator<Ite
 /// Builds each of `sets` and puts it in the place of the live one. Those for
 /// which that cannot be are added to `moved`; members that are in `moved` are
 /// referred to by their temporary names.
-fn exchange(
+fn exchange<'a>(
     target: &Sets,
-    sets: &[&Set],
+    sets: &[&'a Set],
     moved: &mut BTreeMap<String, String>,
 ) -> Result<(), Error> {
     let existing = indexes()?;
-    let mut built = Vec::<(&Set, String)>::new();
-    for set in sets {
-        let temporary = unused_name(&existing, &built);
+    let free_names = (0_u32..).map(|number| temporary_name(&number.to_string()));
+    let mut free_names = free_names.filter(|name| !existing.contains_key(name));
+    let order = |set: &&'a Set| {
         let missing = !existing.contains_key(&set.name);
-        let at = target.indexes.get(&set.name).copied().filter(|_| missing);
-        if let Err(error) = build(set, &temporary, at, moved) {
-            for (_, temporary) in &built {
-                // The error that stopped this is the one to tell.
-                let _ = wire::destroy(temporary);
-            }
-            return Err(error);
+        Order {
+            set,
+            name: free_names.next().unwrap_or_default(),
+            wanted: target.indexes.get(&set.name).copied().filter(|_| missing),
         }
-        built.push((set, temporary));
-    }
+    };
+    let orders: Vec<Order<'_>> = sets.iter().map(order).collect();
+    let built: Vec<(&Set, String)> = orders.iter().map(|o| (o.set, o.name.clone())).collect();
+    build_all(orders, moved)?;
     for (set, temporary) in built {
         if !take_place(&set.name, &temporary)? {
             moved.insert(set.name.clone(), temporary);
         }
     }
     Ok(())
-}
-
-fn unused_name(existing: &BTreeMap<String, u16>, built: &[(&Set, String)]) -> String {
-    let mut number = built.len();
-    loop {
-        let name = temporary_name(&number.to_string());
-        if !existing.contains_key(&name) && built.iter().all(|(_, taken)| *taken != name) {
-            return name;
-        }
-        number += 1;
-    }
 }
 
 /// Makes the set `temporary` the one called `name`; `false` when the types are
@@ -226,13 +212,23 @@ fn land(
         .iter()
         .filter(|set| landed.contains(&set.name))
         .partition(|set| set.is_list());
-    for set in plain.into_iter().chain(lists) {
-        let at = target.indexes.get(&set.name);
-        let at = at.or_else(|| live.indexes.get(&set.name)).copied();
-        if let Err(error) = build(set, &set.name, at, &waiting) {
+    for sets in [plain, lists] {
+        let orders = sets.iter().map(|set| {
+            let at = target.indexes.get(&set.name);
+            let at = at.or_else(|| live.indexes.get(&set.name));
+            Order {
+                set,
+                name: set.name.clone(),
+                wanted: at.copied(),
+            }
+        });
+        if let Err(error) = build_all(orders.collect(), &waiting) {
             // Better at another index than not there at all.
-            let temporary = moved.get(&set.name).map_or("", String::as_str);
-            wire::rename(temporary, &set.name).map_err(|_| error)?;
+            for set in sets {
+                let temporary = moved.get(&set.name).map_or("", String::as_str);
+                let _ = wire::rename(temporary, &set.name);
+            }
+            return Err(error);
         }
     }
     let existing = indexes()?;

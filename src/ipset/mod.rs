@@ -12,7 +12,8 @@
 //!    content stays under the temporary name, which
 //!    [`Prepared::temporary`] tells.
 //! 2. The caller applies the rules; where `temporary` has an entry for a set,
-//!    its rules must use the set of that name (its index) instead.
+//!    its rules must use the set of that name (its index) instead; that goes
+//!    for all tables that refer to the set, also where nothing else changes.
 //! 3. Only if `temporary` is not empty: [`Prepared::finish`], which destroys the
 //!    old sets, now unreferenced, and makes the new ones under their real names;
 //!    then the caller applies the rules once more, with the real names.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Error, Set, Sets};
+use crate::escape;
 
 /// `IPSET_MAXNAMELEN` less the terminating NUL.
 const NAME_BYTES: usize = 31;
@@ -162,7 +163,7 @@ fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() {
         return Err("no set name".to_owned());
     }
-    if name.len() > NAME_BYTES {
+    if escape::to_bytes(name).len() > NAME_BYTES {
         return Err(format!(
             "the set name `{name}` is longer than {NAME_BYTES} bytes"
         ));

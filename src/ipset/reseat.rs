@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::build::build;
+use super::build::{Order, build_all};
 use super::{Error, Set, Sets, indexes, wire};
 
 /// Moves those of `sets` that are not at the index that `target` has for them,
@@ -30,12 +30,13 @@ pub(super) fn reseat(
             let _ = wire::destroy(name);
         }
     }
-    let freed: Vec<(&Set, u16)> = misplaced
+    let freed = misplaced
         .into_iter()
         .filter(|(set, _)| wire::destroy(&set.name).is_ok())
-        .collect();
-    for (set, wanted) in freed {
-        build(set, &set.name, Some(wanted), members)?;
-    }
-    Ok(())
+        .map(|(set, wanted)| Order {
+            set,
+            name: set.name.clone(),
+            wanted: Some(wanted),
+        });
+    build_all(freed.collect(), members)
 }

@@ -8,6 +8,7 @@ use rustix::net::RecvFlags;
 use rustix::net::netlink::NETFILTER;
 
 use super::Error;
+use crate::escape;
 use crate::netlink::{self, Builder, Socket, find};
 
 const SUBSYSTEM: u16 = 6 << 8;
@@ -117,7 +118,8 @@ fn list(socket: &mut Socket) -> Result<BTreeMap<String, u16>, netlink::Error> {
         });
         match (name, index) {
             (Some(name), Some(index)) => {
-                indexes.insert(name.text(), index);
+                let bytes = name.payload.split(|byte| *byte == 0).next();
+                indexes.insert(escape::to_text(bytes.unwrap_or_default()), index);
             }
             _ => complete = false,
         }
@@ -170,9 +172,10 @@ fn exchange(command: u16, name: &str, other: Option<&str>) -> Result<i32, netlin
     let flags = NLM_F_REQUEST | NLM_F_ACK;
     request.begin(SUBSYSTEM | command, flags, sequence, &FAMILY_HEADER);
     request.put(ATTR_PROTOCOL, &[PROTOCOL_VERSION]);
-    request.put_text(ATTR_NAME, name);
+    let terminated = |name| [escape::to_bytes(name).as_slice(), &[0]].concat();
+    request.put(ATTR_NAME, &terminated(name));
     if let Some(other) = other {
-        request.put_text(ATTR_OTHER_NAME, other);
+        request.put(ATTR_OTHER_NAME, &terminated(other));
     }
     request.end();
     socket.send(request.as_bytes())?;

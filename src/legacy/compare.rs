@@ -148,6 +148,8 @@ fn surplus(rules: &[&str], others: &[&str]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const NAT: &str =
@@ -191,5 +193,20 @@ mod tests {
                 "iptables-legacy table filter: 0 rule(s) added, 1 removed",
             ]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_dealt_with(one in "[*:# A-Z\\[\\]0-9\n-]{0,80}", other in "[:A \n\\[\\]-]{0,80}") {
+            for counters in [false, true] {
+                prop_assert!(equal(Some(&one), Some(&one), counters));
+                let differ = !equal(Some(&one), Some(&other), counters);
+                let lines = describe(Family::V4, "x", Some(&one), Some(&other));
+                prop_assert!(lines.is_empty() || differ || !counters);
+            }
+            if let Some(reset) = reset("x", &one) {
+                prop_assert!(is_pristine(&reset));
+            }
+        }
     }
 }

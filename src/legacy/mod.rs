@@ -8,6 +8,7 @@
 
 mod compare;
 mod lock;
+mod sets;
 mod tables;
 
 use std::fmt;

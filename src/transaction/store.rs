@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,9 @@ use crate::candidate::Kind;
 use crate::cli::Backend;
 use crate::connection::Origin;
 use crate::paths::Paths;
+
+/// Pause before another ID is tried.
+const SAME_SECOND_PAUSE: Duration = Duration::from_millis(20);
 
 /// What the client wrote down before it started the guardian; JSON, version 1.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -129,8 +133,17 @@ impl Store {
     /// When it cannot be made.
     pub fn create(&self) -> Result<Transaction> {
         self.prepare()?;
+        let newest = self.list()?.pop().map(|transaction| transaction.id);
         loop {
             let transaction = self.get(Id::generate());
+            // Sorted by ID is sorted by time, also within one second.
+            if newest
+                .as_ref()
+                .is_some_and(|newest| *newest >= transaction.id)
+            {
+                std::thread::sleep(SAME_SECOND_PAUSE);
+                continue;
+            }
             match DirBuilder::new().mode(0o700).create(&transaction.dir) {
                 Ok(()) => return Ok(transaction),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

@@ -5,7 +5,6 @@ use anyhow::{Context, Result};
 use super::start;
 use crate::candidate::{self, Candidate, Kind, Resolved, resolve_backend};
 use crate::cli::{Apply, Backend};
-use crate::client::err;
 use crate::exec;
 use crate::exit::Exit;
 use crate::persist::is_boot_file;
@@ -17,21 +16,20 @@ use crate::transaction::{Store, Transaction};
 /// # Errors
 /// What stopped it before the guardian took over; the firewall is untouched.
 pub fn run(store: &Store, args: Apply) -> Result<Exit> {
+    let json = args.options.json;
     let candidates = match candidate::load(&args.rules, &mut std::io::stdin()) {
         Ok(candidates) => candidates,
         Err(error) => {
-            err(&format!("{error}\nThe firewall is untouched."));
-            return Ok(error.exit());
+            return Ok(refused(json, &error));
         }
     };
-    if let Some(exit) = start::clear_the_way(store, args.options.json)? {
+    if let Some(exit) = start::clear_the_way(store, json)? {
         return Ok(exit);
     }
     let backend = match backend(&candidates, args.backend) {
         Ok(backend) => backend,
         Err(error) => {
-            err(&format!("{error}\nThe firewall is untouched."));
-            return Ok(error.exit());
+            return Ok(refused(json, &error));
         }
     };
     let transaction = store.create()?;
@@ -43,6 +41,11 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
         noflush: args.noflush,
     };
     start::start(store, &transaction, &args.options, work, None)
+}
+
+fn refused(json: bool, error: &candidate::Error) -> Exit {
+    let message = format!("{error}\nThe firewall is untouched.");
+    start::refuse(json, error.exit(), &message)
 }
 
 /// Settles the backend, and that the tools for every file are there.

@@ -30,8 +30,14 @@ use crate::transaction::{Id, Store};
 pub fn dispatch(cli: Cli) -> Result<Exit> {
     let store = Store::new(Paths::from_env());
     match cli.verb {
-        None => apply::run(&store, cli.apply),
-        Some(Verb::Run(args)) => run::run(&store, args),
+        None => {
+            let json = cli.apply.options.json;
+            Ok(or_refuse(json, apply::run(&store, cli.apply)))
+        }
+        Some(Verb::Run(args)) => {
+            let json = args.options.json;
+            Ok(or_refuse(json, run::run(&store, args)))
+        }
         Some(Verb::Confirm(args)) => confirm::run(&store, &args),
         Some(Verb::Rollback(args)) => rollback::run(&store, &args),
         Some(Verb::Extend(args)) => extend::run(&store, &args),
@@ -43,6 +49,13 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Verb::Guardian(args)) => guard::guardian(&store, &args),
         Some(Verb::Successor(args)) => guard::successor(&store, &args),
     }
+}
+
+/// What went wrong before there was a transaction is told scripts too.
+fn or_refuse(json: bool, result: Result<Exit>) -> Exit {
+    result.unwrap_or_else(|error| {
+        start::refuse(json, Exit::Failed, &format!("safe-apply: {error:#}"))
+    })
 }
 
 /// Whether this process may change the firewall and read the state directory.

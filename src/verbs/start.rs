@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use crate::cli::Options;
 use crate::client::command::Command;
-use crate::client::{Follow, Style, err, follow, pending};
+use crate::client::{Follow, Style, err, follow, out, pending};
 use crate::config::Config;
 use crate::connection::origin;
 use crate::exit::Exit;
@@ -43,14 +43,20 @@ pub fn clear_the_way(store: &Store, json: bool) -> Result<Option<Exit>> {
         }
         None => "Another safe-apply is at work on the firewall. Nothing was changed now; try again in a moment.".to_owned(),
     };
+    Ok(Some(refuse(json, Exit::Pending, &message)))
+}
+
+/// Says why nothing was begun, on standard error and, where asked for, as an event.
+#[must_use]
+pub fn refuse(json: bool, exit: Exit, message: &str) -> Exit {
     if json {
         let line = serde_json::json!({
-            "event": "failed", "time": clock::timestamp(), "error": message, "reason": "pending",
+            "event": "failed", "transaction": null, "time": clock::timestamp(), "error": message,
         });
-        crate::client::out(&line.to_string());
+        out(&line.to_string());
     }
-    err(&message);
-    Ok(Some(Exit::Pending))
+    err(message);
+    exit
 }
 
 /// Writes down what is known, starts the guardian, follows to the end.

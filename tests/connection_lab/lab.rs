@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with, sockopt};
 use rustix::process::{Pid, Signal, kill_process};
 use safe_apply::connection::{self, Known, Refusal, Tuple, Verdict};
 use safe_apply::netns::NetNs;
@@ -14,7 +16,7 @@ use tempfile::TempDir;
 
 pub const SERVER_V4: &str = "198.51.100.2";
 pub const SERVER_V6: &str = "2001:db8::2";
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Bounds the life of what is started, should the test itself be killed.
 const LIFE_SECONDS: &str = "240";
 
@@ -117,7 +119,7 @@ impl Lab {
             "HostKey {dir}/host\nAuthorizedKeysFile {dir}/authorized\nUsePAM no\nStrictModes no\n\
              PermitRootLogin yes\nPidFile none\nListenAddress {SERVER_V4}:22\n\
              ListenAddress {SERVER_V4}:2222\nListenAddress [{SERVER_V6}]:22\n\
-             ListenAddress 127.0.0.1:22\nSetEnv SCREENDIR={dir}/screen\n"
+             ListenAddress 127.0.0.1:22\nGatewayPorts clientspecified\nSetEnv SCREENDIR={dir}/screen\n"
         );
         fs::write(self.path("config"), config).unwrap();
         let with = |file: &str, line: &str| {
@@ -154,7 +156,7 @@ impl Lab {
             let mut command = self.sshd_command("-i -e");
             let wait = std::thread::spawn(move || {
                 let (socket, _) = listener.accept().unwrap();
-                let socket = std::os::fd::OwnedFd::from(socket);
+                let socket = OwnedFd::from(socket);
                 command.stdin(socket.try_clone().unwrap()).stdout(socket);
                 command.spawn().unwrap()
             });
@@ -269,4 +271,27 @@ pub fn stop(child: &mut Child) {
     // It may have ended by itself.
     let _ = kill_process(pid, Signal::TERM);
     let _ = child.wait();
+}
+
+/// Ends a process of the lab's that no session ends.
+pub fn end(pid: i32) {
+    kill_process(Pid::from_raw(pid).unwrap(), Signal::TERM).unwrap();
+}
+
+/// A connection with a source port of one's choice, which is reset when dropped, so that the
+/// port is free again at once.
+pub fn connect_from(from: SocketAddr, to: SocketAddr) -> OwnedFd {
+    let fd = socket_with(
+        AddressFamily::INET,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .unwrap();
+    sockopt::set_socket_reuseaddr(&fd, true).unwrap();
+    sockopt::set_socket_linger(&fd, Some(Duration::ZERO)).unwrap();
+    bind(&fd, &from).unwrap();
+    // A child that is just being started may hold the port's last socket a moment longer.
+    eventually("the port", || connect(&fd, &to).ok());
+    fd
 }

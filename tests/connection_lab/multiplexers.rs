@@ -1,9 +1,10 @@
 //! tmux and screen: what counts is who is attached, not who started the server.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
-use safe_apply::connection::{Known, Refusal, Verdict, Via};
+use safe_apply::connection::{self, Known, Refusal, Verdict, Via};
 
 use crate::lab::{Lab, eventually};
 
@@ -50,17 +51,8 @@ impl<'a> Multiplexer<'a> {
     }
 
     fn wait_for(&self, pid: i32, known: &Known, expected: impl Fn(&Verdict) -> bool) {
-        let mut last = None;
-        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
-        while std::time::Instant::now() < until {
-            let verdict = self.lab.judge(pid, known, None);
-            if expected(&verdict) {
-                return;
-            }
-            last = Some(verdict);
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
-        panic!("the last verdict was {last:?}");
+        let verdict = || self.lab.judge(pid, known, None);
+        eventually("the verdict", || expected(&verdict()).then_some(()));
     }
 }
 
@@ -93,6 +85,11 @@ fn story(multiplexer: &Multiplexer<'_>) {
     let pid = multiplexer.pid();
     let known = lab.record();
     multiplexer.wait_for(pid, &known, |verdict| old_terminal(verdict, via));
+
+    let origin = lab.in_server(|| connection::origin(Path::new("/proc"), pid));
+    assert_eq!((origin.via, origin.user.as_deref()), (via, Some("root")));
+    assert!(origin.tuple.is_some());
+    assert!(origin.tty.is_some_and(|tty| tty.starts_with("/dev/pts/")));
 
     // A new login that is not attached changes nothing as long as an old one is.
     let unrelated = lab.login();

@@ -59,7 +59,8 @@ fn guardian_and_successor_are_killed_then_any_verb_settles(backend: Backend) {
             successor.signal(signal);
             guardian.signal(signal);
         }
-        lab.server(&format!("safe-apply {verb}"));
+        let said = lab.server(&format!("safe-apply {verb}"));
+        assert!(said.err.contains("was left behind"), "{verb}: {said:?}");
         assert_same(&lab.rules(), &before);
         lab.comes_back(&before, "guardian_lost");
     }

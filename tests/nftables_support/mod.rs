@@ -53,3 +53,24 @@ pub fn ids(ruleset: &Ruleset) -> Vec<TableId> {
         .map(|table| table.id.clone())
         .collect()
 }
+
+/// The tables of either ruleset.
+pub fn union(one: &Ruleset, two: &Ruleset) -> Vec<TableId> {
+    let mut all = ids(one);
+    all.extend(ids(two));
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// What the listing tools print, counters included.
+pub fn texts() -> Vec<String> {
+    let mut all = vec![listing()];
+    for save in ["iptables-nft-save", "ip6tables-nft-save"] {
+        let text = tool(&[save, "-c"], "").unwrap_or_default();
+        // Dates, and the names of tables that the tool does not understand.
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        all.push(lines.collect::<Vec<_>>().join("\n"));
+    }
+    all
+}

@@ -1,0 +1,250 @@
+//! nf_tables: not one packet that both rulesets drop passes during a transition.
+
+mod nftables_support;
+
+use std::fmt::Write;
+use std::net::UdpSocket;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nftables_support::{in_scratch, listing, nft, tool, union};
+use safe_apply::nftables::{Compare, Level, Ruleset, bring_at};
+
+/// How often each pair of rulesets is switched, half of it forth, half back.
+const TRANSITIONS: usize = 50;
+
+/// A table with a chain on input.
+struct Shape {
+    table: &'static str,
+    priority: i32,
+    policy: &'static str,
+    /// The last rule; the flood is what it drops.
+    last: &'static str,
+    /// Tells one ruleset's rules from the other's.
+    network: u8,
+}
+
+const POLICY_DROP: Shape = Shape {
+    table: "ip filter",
+    priority: 0,
+    policy: "drop",
+    last: "",
+    network: 10,
+};
+const RULE_DROP: Shape = Shape {
+    policy: "accept",
+    last: "udp dport != 0 drop",
+    ..POLICY_DROP
+};
+
+impl Shape {
+    fn script(&self, rules: usize) -> String {
+        let Self {
+            table,
+            priority,
+            policy,
+            last,
+            network,
+        } = self;
+        let mut script = format!(
+            "table {table} {{\nchain INPUT {{\n\
+             type filter hook input priority {priority}; policy {policy};\n"
+        );
+        for number in 0..rules {
+            let (high, low) = (number / 256, number % 256);
+            writeln!(script, "ip saddr {network}.0.{high}.{low} counter accept").unwrap();
+        }
+        script + last + "\n}\n}\n"
+    }
+}
+
+/// Every pair: a name, two rulesets, how they are switched.
+fn pairs() -> Vec<(&'static str, Shape, Shape, Level)> {
+    let fine = Level::Fine;
+    let other = Shape {
+        network: 11,
+        ..POLICY_DROP
+    };
+    let inet = Shape {
+        table: "inet filter",
+        ..POLICY_DROP
+    };
+    let earlier = Shape {
+        priority: -10,
+        ..POLICY_DROP
+    };
+    let inet_rule = Shape {
+        table: "inet filter",
+        ..RULE_DROP
+    };
+    let earlier_rule = Shape {
+        priority: -10,
+        ..RULE_DROP
+    };
+    vec![
+        ("policy drop, other rules", POLICY_DROP, other, fine),
+        ("rule drop to policy drop", RULE_DROP, POLICY_DROP, fine),
+        ("ip to inet, policy drop", POLICY_DROP, inet, fine),
+        ("ip to inet, rule drop", RULE_DROP, inet_rule, fine),
+        ("priority, policy drop", POLICY_DROP, earlier, fine),
+        ("priority, rule drop", RULE_DROP, earlier_rule, fine),
+        ("rules made anew", POLICY_DROP, POLICY_DROP, Level::InPlace),
+        (
+            "recreated, policy drop",
+            POLICY_DROP,
+            POLICY_DROP,
+            Level::Recreate,
+        ),
+        (
+            "recreated, rule drop",
+            RULE_DROP,
+            POLICY_DROP,
+            Level::Recreate,
+        ),
+    ]
+}
+
+/// What a script comes to.
+fn compiled(script: &str) -> Ruleset {
+    let mut ruleset = Ruleset::default();
+    in_scratch(|| {
+        nft(script);
+        ruleset = Ruleset::capture().unwrap();
+    });
+    ruleset
+}
+
+/// Counts the packets that get through while `work` runs under a flood.
+fn under_flood(work: impl FnOnce(&AtomicU64)) -> u64 {
+    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
+    receiver
+        .set_read_timeout(Some(Duration::from_millis(20)))
+        .unwrap();
+    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+    sender.connect(receiver.local_addr().unwrap()).unwrap();
+    let (stop, received) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let _ = sender.send(b"flood");
+            }
+        });
+        scope.spawn(|| {
+            let mut buffer = [0; 16];
+            while !stop.load(Ordering::Relaxed) {
+                if receiver.recv(&mut buffer).is_ok() {
+                    received.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        // A panic must not leave the flood running.
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&received)));
+        thread::sleep(Duration::from_millis(25));
+        stop.store(true, Ordering::Relaxed);
+        if let Err(panic) = result {
+            std::panic::resume_unwind(panic);
+        }
+    });
+    received.into_inner()
+}
+
+fn switch(to: &Ruleset, level: Level) {
+    let live = Ruleset::capture().unwrap();
+    bring_at(&live, to, &union(&live, to), level).unwrap();
+}
+
+fn engine_leaks(name: &str, one: &Ruleset, two: &Ruleset, level: Level) -> u64 {
+    let mut leaked = 0;
+    in_scratch(|| {
+        tool(&["ip", "link", "set", "lo", "up"], "").unwrap();
+        assert_ne!(under_flood(wait_for_packet), 0, "{name}: the flood flows");
+        switch(one, Level::Fine);
+        leaked = under_flood(|_| {
+            for _ in 0..TRANSITIONS / 2 {
+                switch(two, level);
+                switch(one, level);
+            }
+        });
+        let now = Ruleset::capture().unwrap();
+        assert!(now.differing(one, Compare::Rules).is_empty(), "{name}");
+        assert!(!listing().contains("safe-apply guard"), "{name}");
+    });
+    leaked
+}
+
+/// Without rules the flood gets through; that it does is the proof that zero means something.
+fn wait_for_packet(received: &AtomicU64) {
+    let start = Instant::now();
+    while received.load(Ordering::Relaxed) == 0 && start.elapsed() < Duration::from_secs(10) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn tool_leaks(restore: &[&str], one: &str, two: &str) -> u64 {
+    let mut leaked = 0;
+    in_scratch(|| {
+        tool(&["ip", "link", "set", "lo", "up"], "").unwrap();
+        tool(restore, one).unwrap();
+        leaked = under_flood(|_| {
+            for _ in 0..TRANSITIONS / 2 {
+                tool(restore, two).unwrap();
+                tool(restore, one).unwrap();
+            }
+        });
+    });
+    leaked
+}
+
+fn saved(rules: usize, network: u8) -> String {
+    let mut text = "*filter\n:INPUT DROP [0:0]\n".to_owned();
+    for number in 0..rules {
+        let (high, low) = (number / 256, number % 256);
+        writeln!(text, "-A INPUT -s {network}.0.{high}.{low} -j ACCEPT").unwrap();
+    }
+    text + "COMMIT\n"
+}
+
+fn plain_tools(rules: usize) {
+    let script = |network| {
+        let shape = Shape {
+            network,
+            ..POLICY_DROP
+        };
+        format!("flush ruleset\n{}", shape.script(rules))
+    };
+    let nft = tool_leaks(&["nft", "-f", "-"], &script(10), &script(11));
+    println!("{rules} rules: {nft} packets through nft -f");
+    let restore = ["iptables-nft-restore"];
+    let iptables = tool_leaks(&restore, &saved(rules, 10), &saved(rules, 11));
+    println!("{rules} rules: {iptables} packets through iptables-nft-restore");
+}
+
+fn nothing_passes(rules: usize) {
+    for (name, one, two, level) in pairs() {
+        let (one, two) = (compiled(&one.script(rules)), compiled(&two.script(rules)));
+        let leaked = engine_leaks(name, &one, &two, level);
+        println!("{rules} rules, {name}: {leaked} packets in {TRANSITIONS} transitions");
+        assert_eq!(leaked, 0, "{rules} rules, {name}");
+    }
+    plain_tools(rules);
+}
+
+#[test]
+fn nothing_passes_with_ten_rules() {
+    nothing_passes(10);
+}
+
+#[test]
+fn nothing_passes_with_ten_thousand_rules() {
+    nothing_passes(10_000);
+}
+
+#[test]
+fn nothing_passes_with_fifty_thousand_rules() {
+    if std::env::var_os("SAFE_APPLY_SLOW").is_none() {
+        println!("SAFE_APPLY_SLOW is not set: 50,000 rules are not tried");
+        return;
+    }
+    nothing_passes(50_000);
+}
