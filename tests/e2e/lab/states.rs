@@ -87,4 +87,20 @@ impl Lab {
         let json: Value = serde_json::from_str(last.split_once(' ')?.1).ok()?;
         Some(json["state"]["name"].as_str()?.to_owned())
     }
+
+    /// Both copies of the newest transaction's journal, as seen from here.
+    #[track_caller]
+    pub fn journals(&self) -> (PathBuf, PathBuf) {
+        let directory = self.newest_directory().expect("a transaction");
+        let id = directory.file_name().unwrap().to_str().unwrap();
+        let run = format!("/proc/{}/root/run/safe-apply", self.init);
+        let mut copies = fs::read_dir(run)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let volatile = copies.find(|path| path.to_string_lossy().contains(&format!("/{id}")));
+        (
+            directory.join("journal"),
+            volatile.expect("a copy of the journal"),
+        )
+    }
 }
