@@ -34,6 +34,7 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
     };
     let transaction = store.create()?;
     let files = copy(store, &transaction, &candidates)
+        .inspect_err(|_| transaction.discard())
         .context("the rule files cannot be copied; the firewall is untouched")?;
     let work = Work::Rules {
         files,
