@@ -86,8 +86,17 @@ fn elements(list: Vec<String>) -> String {
     format!("elements = {{ {} }}\n", list.join(", "))
 }
 
+/// A meter belongs to one rule: the second use of it is left out.
 fn lines(rules: &[usize]) -> String {
-    rules.iter().map(|rule| format!("{}\n", RULES[*rule])).collect()
+    let meter = RULES.len() - 1;
+    let first = rules.iter().position(|rule| *rule == meter);
+    let usable = rules
+        .iter()
+        .enumerate()
+        .filter(|(at, rule)| **rule != meter || Some(*at) == first);
+    usable
+        .map(|(_, rule)| format!("{}\n", RULES[*rule]))
+        .collect()
 }
 
 impl Table {
@@ -98,9 +107,19 @@ impl Table {
             list.dedup();
             list
         };
-        let hosts = unique(&self.hosts).iter().map(|one| format!("192.0.2.{one}")).collect();
-        let nets = unique(&self.nets).iter().map(|one| format!("10.{one}.0.0/16")).collect();
-        let ports = self.ports.iter().map(|(port, verdict)| format!("{port} : {verdict}")).collect();
+        let hosts = unique(&self.hosts)
+            .iter()
+            .map(|one| format!("192.0.2.{one}"))
+            .collect();
+        let nets = unique(&self.nets)
+            .iter()
+            .map(|one| format!("10.{one}.0.0/16"))
+            .collect();
+        let ports = self
+            .ports
+            .iter()
+            .map(|(port, verdict)| format!("{port} : {verdict}"))
+            .collect();
         let extra = |place| match self.extra_chain {
             Some(name) if name == place => format!("chain {name} {{\ncounter\n}}\n"),
             _ => String::new(),
@@ -111,7 +130,10 @@ impl Table {
             self.policy,
             lines(&self.input)
         );
-        let regular = format!("chain two {{\ncounter\n}}\nchain one {{\n{}}}\n", lines(&self.one));
+        let regular = format!(
+            "chain two {{\ncounter\n}}\nchain one {{\n{}}}\n",
+            lines(&self.one)
+        );
         let (first, second) = if self.base_first {
             (&base, &regular)
         } else {
@@ -147,7 +169,10 @@ fn ruleset() -> impl Strategy<Value = String> {
 /// Each table's listing; the order of tables is not restored.
 fn tables() -> Vec<String> {
     let listed = listing();
-    let mut tables: Vec<_> = listed.split("\ntable ").map(|one| one.trim_start_matches("table ").trim().to_owned()).collect();
+    let mut tables: Vec<_> = listed
+        .split("\ntable ")
+        .map(|one| one.trim_start_matches("table ").trim().to_owned())
+        .collect();
     tables.sort();
     tables
 }
@@ -167,8 +192,14 @@ fn check(one: &str, two: &str) {
                 .unwrap_or_else(|error| panic!("{level:?}: {error}\n{}", text.join("\n")));
             let now = Ruleset::capture().unwrap();
             let differing = now.differing(target, Compare::Exact);
-            let lines = differing.iter().map(|id| target.describe_difference(&now, id));
-            assert!(differing.is_empty(), "{level:?}: {:?}", lines.collect::<Vec<_>>());
+            let lines = differing
+                .iter()
+                .map(|id| target.describe_difference(&now, id));
+            assert!(
+                differing.is_empty(),
+                "{level:?}: {:?}",
+                lines.collect::<Vec<_>>()
+            );
             assert_eq!(&tables(), text, "{level:?}");
         }
     }

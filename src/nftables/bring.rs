@@ -2,9 +2,9 @@
 
 use super::batch::{Batch, Refusal};
 use super::error::Error;
-use super::guard;
 use super::model::{Ruleset, TableId};
 use super::plan;
+use super::settle::Settlement;
 
 /// How much of a table that differs stays in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +37,8 @@ impl Level {
 /// # Errors
 /// [`Error::Concurrent`] when the rules changed since `live` was captured;
 /// [`Error::Refused`] when the kernel does not take it in any way. Nothing was
-/// changed then. [`Error::GuardLeft`] when all is in place but for a superfluous `drop`.
+/// changed then. [`Error::Unfinished`] when all is in place but a last step, without which the
+/// rules drop more than they should.
 pub fn bring(live: &Ruleset, target: &Ruleset, tables: &[TableId]) -> Result<(), Error> {
     let mut levels: Vec<_> = tables.iter().map(|id| (id, Level::Fine)).collect();
     loop {
@@ -79,7 +80,7 @@ pub fn bring_at(
 
 fn attempt(live: &Ruleset, target: &Ruleset, levels: &[(&TableId, Level)]) -> Result<(), Refusal> {
     let mut batch = Batch::new(Some(live.generation));
-    let mut guards = Vec::new();
+    let mut later = Settlement::default();
     let (wanted, unwanted): (Vec<_>, Vec<_>) = levels
         .iter()
         .partition(|(id, _)| target.table(id).is_some());
@@ -89,20 +90,25 @@ fn attempt(live: &Ruleset, target: &Ruleset, levels: &[(&TableId, Level)]) -> Re
             continue;
         };
         match live.table(id) {
-            Some(present) => plan::change(&mut batch, present, table, *level, &mut guards),
-            None => plan::create(&mut batch, table, &mut guards),
+            Some(present) => plan::change(&mut batch, present, table, *level, &mut later),
+            None => plan::create(&mut batch, table, &mut later),
         }
     }
-    // What replaces a table is there before the table goes.
+    // What replaces a table is in force before the table goes.
+    let alone = batch.is_empty();
     for (id, _) in unwanted {
-        if live.table(id).is_some() {
-            plan::delete(&mut batch, id);
+        match live.table(id) {
+            Some(present) if alone || present.chains.iter().all(|chain| !chain.is_base()) => {
+                plan::delete(&mut batch, id);
+            }
+            Some(present) => later.delete(present),
+            None => {}
         }
     }
     if batch.is_empty() {
         return Ok(());
     }
-    batch.commit(|echo| guard::note(&mut guards, echo))?;
-    guard::remove(&guards)?;
+    batch.commit(|echo| later.note(echo))?;
+    later.finish()?;
     Ok(())
 }

@@ -78,7 +78,7 @@ impl<'a> Canonical<'a> {
     /// A set's header; the name only where the set has one of its own.
     pub fn set_header(&mut self, one: &Set) -> Vec<u8> {
         let mut out = Vec::new();
-        if !one.is_anonymous() {
+        if one.name_template().is_none() {
             out.extend_from_slice(one.name.as_bytes());
         }
         out.push(0);

@@ -117,6 +117,9 @@ impl Reader {
                 let strip = [table::NAME, table::USE, table::HANDLE, table::PAD];
                 ruleset.tables.push(Table {
                     id,
+                    handle: first(attributes, table::HANDLE)
+                        .and_then(|handle| handle.be64())
+                        .unwrap_or(0),
                     attributes: without(attributes, &strip),
                     chains: Vec::new(),
                     objects: Vec::new(),

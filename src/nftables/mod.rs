@@ -14,7 +14,6 @@ mod diff;
 mod elements;
 mod error;
 mod expressions;
-mod guard;
 mod keep;
 mod kernel;
 mod model;
@@ -22,6 +21,7 @@ mod plan;
 mod plan_elements;
 mod plan_rules;
 mod set_index;
+mod settle;
 mod wire;
 
 pub use bring::{Level, bring, bring_at};

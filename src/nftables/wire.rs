@@ -14,8 +14,6 @@ use super::kernel::{
 use super::model::{Chain, Flowtable, Object, Rule, Set, Table, TableId};
 use crate::netlink::{Attribute, Attributes, Builder, find};
 
-/// The kernel fills in the number.
-const ANONYMOUS_SET_NAME: &str = "__set%d";
 /// What the kernel notes as the size of a set that a rule may fill without limit (`nft_dynset.c`).
 const INVENTED_SIZE: u32 = 0xffff;
 
@@ -50,12 +48,21 @@ pub struct Source<'a> {
 /// Numbers given to what one rule owns.
 #[derive(Debug, Default)]
 struct Owned<'a> {
-    sets: Vec<(&'a [u8], u32)>,
+    sets: Vec<(&'a [u8], OwnedSet<'a>)>,
     chains: Vec<(&'a [u8], u32)>,
 }
 
-fn number(of: &[(&[u8], u32)], name: &[u8]) -> Option<u32> {
-    of.iter().find(|(one, _)| *one == name).map(|(_, id)| *id)
+/// What a set is called in the transaction: a template the kernel fills in, and a number.
+#[derive(Debug, Clone, Copy)]
+struct OwnedSet<'a> {
+    name: &'a str,
+    id: u32,
+}
+
+fn owned_one<T: Copy>(of: &[(&[u8], T)], name: &[u8]) -> Option<T> {
+    of.iter()
+        .find(|(one, _)| *one == name)
+        .map(|(_, what)| *what)
 }
 
 impl<'a> Source<'a> {
@@ -81,6 +88,11 @@ impl<'a> Source<'a> {
             }
         }
         source
+    }
+
+    /// The table.
+    pub const fn id(&self) -> &TableId {
+        self.id
     }
 
     /// Creates the table itself.
@@ -222,10 +234,11 @@ impl<'a> Source<'a> {
             for attribute in one.attributes() {
                 let set = expressions::set_reference(one.name, &attribute);
                 if let Some((name, set)) = set.and_then(|name| self.anonymous.get_key_value(name)) {
-                    if number(&owned.sets, name).is_none() {
+                    if owned_one(&owned.sets, name).is_none() {
                         let id = batch.fresh_id();
-                        self.put_set_as(batch, set, ANONYMOUS_SET_NAME, id);
-                        owned.sets.push((name, id));
+                        let called = set.name_template().unwrap_or(&set.name);
+                        self.put_set_as(batch, set, called, id);
+                        owned.sets.push((name, OwnedSet { name: called, id }));
                     }
                 }
                 let chain = immediate_chain(&one, &attribute);
@@ -336,7 +349,7 @@ fn put_quota(data: &[u8], out: &mut Builder) {
     }
 }
 
-/// An anonymous set is found by number: no set can be called like the template.
+/// An anonymous set is found by number: no set can be called like its template.
 fn put_reference(one: &Expression<'_>, owned: &Owned<'_>, id_kind: u16, out: &mut Builder) {
     for attribute in one.attributes() {
         put_set_name(one, &attribute, owned, id_kind, out);
@@ -351,9 +364,9 @@ fn put_set_name(
     out: &mut Builder,
 ) {
     let name = expressions::set_reference(one.name, attribute);
-    if let Some(id) = name.and_then(|name| number(&owned.sets, name)) {
-        out.put_text(attribute.kind(), ANONYMOUS_SET_NAME);
-        out.put_be32(id_kind, id);
+    if let Some(set) = name.and_then(|name| owned_one(&owned.sets, name)) {
+        out.put_text(attribute.kind(), set.name);
+        out.put_be32(id_kind, set.id);
     } else {
         out.put(attribute.raw_kind, attribute.payload);
     }
@@ -399,7 +412,7 @@ fn put_inner(one: &Expression<'_>, out: &mut Builder) {
 fn put_immediate(one: &Expression<'_>, owned: &Owned<'_>, out: &mut Builder) {
     for attribute in one.attributes() {
         let chain = immediate_chain(one, &attribute).map(bare);
-        let Some(id) = chain.and_then(|name| number(&owned.chains, name)) else {
+        let Some(id) = chain.and_then(|name| owned_one(&owned.chains, name)) else {
             out.put(attribute.raw_kind, attribute.payload);
             continue;
         };
