@@ -43,6 +43,11 @@ pub fn create(batch: &mut Batch, target: &Table, later: &mut Settlement) {
     }
 }
 
+/// Whether the table itself goes: no message changes its flags and comment.
+pub fn is_made_anew(live: &Table, target: &Table, level: Level) -> bool {
+    level == Level::Recreate || live.attributes != target.attributes
+}
+
 /// Makes `live` what `target` is.
 pub fn change(
     batch: &mut Batch,
@@ -51,7 +56,7 @@ pub fn change(
     level: Level,
     later: &mut Settlement,
 ) {
-    if level == Level::Recreate || live.attributes != target.attributes {
+    if is_made_anew(live, target, level) {
         delete(batch, &live.id);
         return create(batch, target, later);
     }

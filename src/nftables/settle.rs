@@ -51,8 +51,9 @@ enum Step {
     },
     /// Set a chain's policy to accept.
     Accept { table: TableId, chain: String },
-    /// Delete a table, known by its handle.
-    Delete { table: TableId, handle: u64 },
+    /// Delete a table; by its handle where that is known, so that no later one of
+    /// the same name goes.
+    Delete { table: TableId, handle: Option<u64> },
 }
 
 impl Settlement {
@@ -88,8 +89,14 @@ impl Settlement {
     pub fn delete(&mut self, one: &Table) {
         self.steps.push(Step::Delete {
             table: one.id.clone(),
-            handle: one.handle,
+            handle: Some(one.handle),
         });
+    }
+
+    /// Deletes table `id`, later.
+    pub fn delete_named(&mut self, id: TableId) {
+        let handle = None;
+        self.steps.push(Step::Delete { table: id, handle });
     }
 
     /// Notes the handle when `echo` is the kernel's echo of a guard.
@@ -119,8 +126,8 @@ impl Settlement {
         }
     }
 
-    /// Does what is left, in one further transaction.
-    pub fn finish(&self) -> Result<(), Error> {
+    /// Does what is left, in one further transaction; counts it in `generation`.
+    pub fn finish(&self, generation: &mut u32) -> Result<(), Error> {
         if self.steps.is_empty() {
             return Ok(());
         }
@@ -132,6 +139,7 @@ impl Settlement {
         for step in &self.steps {
             step.put(&mut batch)?;
         }
+        *generation = following(*generation);
         match batch.commit(|_| {}).map_err(|refusal| refusal.error) {
             // Somebody else has removed one of the things meanwhile: one by one.
             Err(Error::Refused { .. }) => self.steps.iter().try_for_each(Step::alone),
@@ -160,9 +168,12 @@ impl Step {
                 out.put_text(chain::NAME, chain);
                 out.put_be32(chain::POLICY, ACCEPT);
             }),
-            Self::Delete { table, handle } => batch.add(message::DELTABLE, 0, table, |out| {
-                out.put_be64(table::HANDLE, *handle);
-            }),
+            Self::Delete { table, handle } => {
+                batch.add(message::DELTABLE, 0, table, |out| match handle {
+                    Some(handle) => out.put_be64(table::HANDLE, *handle),
+                    None => out.put_text(table::NAME, &table.name),
+                })
+            }
         }
         Ok(())
     }
@@ -197,9 +208,14 @@ impl Step {
     }
 }
 
+/// The generation after a commit: the kernel counts up, and leaves out zero.
+pub fn following(generation: u32) -> u32 {
+    generation.wrapping_add(1).max(1)
+}
+
 /// Returns when no packet is left that was on its way at the time of the call:
 /// packets pass the hooks inside RCU sections, and the global barrier waits for those.
-fn wait_for_packets() {
+pub fn wait_for_packets() {
     if membarrier(MembarrierCommand::Global).is_err() {
         sleep(PACKET_TIME);
     }
