@@ -52,6 +52,7 @@ pub const LIST_ELEM: u16 = 1;
 /// `NFTA_TABLE_*`.
 pub mod table {
     pub const NAME: u16 = 1;
+    pub const FLAGS: u16 = 2;
     pub const USE: u16 = 3;
     pub const HANDLE: u16 = 4;
     pub const PAD: u16 = 5;
@@ -66,6 +67,7 @@ pub mod chain {
     pub const HOOK: u16 = 4;
     pub const POLICY: u16 = 5;
     pub const USE: u16 = 6;
+    pub const TYPE: u16 = 7;
     pub const COUNTERS: u16 = 8;
     pub const PAD: u16 = 9;
     pub const FLAGS: u16 = 10;

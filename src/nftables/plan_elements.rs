@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::batch::Batch;
-use super::canonical::{Canonical, Stale, behind, counted};
+use super::canonical::{Canonical, Stale};
 use super::compare::Compare;
+use super::counts::{behind, counted};
 use super::elements;
 use super::expressions::{self, Expression};
 use super::keep::Kept;
