@@ -15,7 +15,7 @@ TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/safe-apply
 DOCS = $(TARGET)/docs
 UNITS = safe-apply-guardian@.service safe-apply-recover.service
-SCRIPTS = .ci/run tests/install-packages.sh
+SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
 TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze

@@ -9,7 +9,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use safe_apply::exec::Run;
 use safe_apply::netns::NetNs;
 use safe_apply::nftables::{Ruleset, TableId, bring};
@@ -71,11 +71,15 @@ fn with_iptables(rules: usize, runs: usize) -> Result<()> {
         let nothing = || Ok(());
         line(
             "save",
-            &Task::new(nothing, || Ok(drop(Ruleset::capture()?))),
+            &Task::new(nothing, save),
             "iptables-nft-save -c",
             &Task::new(nothing, || tool("iptables-nft-save", &["-c"], "")),
         )?;
         let flush = || tool("nft", &["flush", "ruleset"], "");
+        let before = saved()?;
+        flush()?;
+        bring_to(&original)?;
+        ensure!(saved()? == before, "the restored rules differ");
         line(
             "restore after everything was lost",
             &Task::new(flush, || bring_to(&original)),
@@ -104,7 +108,7 @@ fn with_nft(rules: usize, runs: usize) -> Result<()> {
             rules,
             runs,
             "save",
-            &Task::new(nothing, || Ok(drop(Ruleset::capture()?))),
+            &Task::new(nothing, save),
             "nft list ruleset",
             &Task::new(nothing, || tool("nft", &["list", "ruleset"], "")),
         )?;
@@ -138,13 +142,19 @@ fn end_to_end(rules: usize, runs: usize) -> Result<()> {
     let candidate = candidate.to_str().context("the path is not UTF-8")?;
     scratch(|| {
         tool("iptables-nft-restore", &[], &text)?;
+        let before = saved()?;
+        let apply = || safe_apply(&["--detach", "--force", "--backend", "nft", candidate]);
+        apply()?;
+        ensure!(saved()? != before, "the new rules are not live");
+        safe_apply(&["rollback"])?;
+        ensure!(saved()? == before, "the old rules are not back");
         let nothing = || Ok(());
         compare(
             rules,
             runs,
             "apply --detach, then rollback",
             &Task::new(nothing, || {
-                safe_apply(&["--detach", "--force", "--backend", "nft", candidate])?;
+                apply()?;
                 safe_apply(&["rollback"])
             }),
             "iptables-nft-restore x 2",
@@ -199,6 +209,11 @@ fn bring_to(target: &Ruleset) -> Result<()> {
     Ok(())
 }
 
+fn save() -> Result<()> {
+    let _ruleset = Ruleset::capture()?;
+    Ok(())
+}
+
 /// The kernel's form of what `restore_tool` makes of `text`.
 fn compiled(restore_tool: &str, text: &str) -> Result<Ruleset> {
     scratch(|| {
@@ -211,6 +226,13 @@ fn scratch<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     NetNs::scratch()
         .and_then(|namespace| namespace.enter(work))
         .context("a network namespace cannot be made (root is needed)")?
+}
+
+/// What `iptables-nft-save` prints, without its comments, which hold the time.
+fn saved() -> Result<String> {
+    let bytes = Run::tool("iptables-nft-save")?.success()?;
+    let text = String::from_utf8(bytes)?;
+    Ok(text.lines().filter(|line| !line.starts_with('#')).collect())
 }
 
 fn tool(name: &str, args: &[&str], stdin: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod help;
 
@@ -72,7 +72,7 @@ pub enum Backend {
 #[derive(Debug, Clone, Args)]
 pub struct Apply {
     /// Rules files, or - for standard input; v4:FILE and v6:FILE name the family.
-    #[arg(required = true, value_name = "RULES", value_parser = rules)]
+    #[arg(required = true, value_name = "RULES", value_parser = rules, value_hint = ValueHint::FilePath)]
     pub rules: Vec<String>,
     /// Options shared with run.
     #[command(flatten)]
@@ -130,7 +130,7 @@ pub struct Run {
     #[command(flatten)]
     pub options: Options,
     /// The command and its arguments, after `--`.
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, required = true, value_name = "COMMAND", value_hint = ValueHint::CommandName)]
     pub command: Vec<std::ffi::OsString>,
 }
 

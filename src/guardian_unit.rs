@@ -32,6 +32,18 @@ pub fn systemd_runs(proc_root: &Path, root: &Path) -> bool {
     comm.is_ok_and(|comm| comm.trim_end() == "systemd") && root.join("run/systemd/system").is_dir()
 }
 
+/// Whether the guardian of a change made by this process can be a unit: systemd runs, and
+/// works in this process's network namespace, whose rules the guardian is to change.
+#[must_use]
+pub fn applies(proc_root: &Path, root: &Path) -> bool {
+    let namespace = |process: &str| std::fs::read_link(proc_root.join(process).join("ns/net"));
+    let shared = match (namespace("self"), namespace("1")) {
+        (Ok(own), Ok(first)) => own == first,
+        (Err(_), _) | (_, Err(_)) => false,
+    };
+    shared && systemd_runs(proc_root, root)
+}
+
 /// Whether the template is installed below `root` and starts this very `binary`: another
 /// version's guardian might not understand this version's journal.
 #[must_use]
@@ -130,6 +142,26 @@ mod tests {
         assert!(systemd_runs(&proc_root, &root));
         fs::write(proc_root.join("1/comm"), "tini\n").unwrap();
         assert!(!systemd_runs(&proc_root, &root), "another init");
+    }
+
+    #[test]
+    fn a_container_has_no_unit_on_the_host() {
+        let dir = tempfile::tempdir().unwrap();
+        let (proc_root, root) = (dir.path().join("proc"), dir.path().join("root"));
+        fs::create_dir_all(root.join("run/systemd/system")).unwrap();
+        for (process, namespace) in [("1", "net:[1]"), ("self", "net:[2]")] {
+            fs::create_dir_all(proc_root.join(process).join("ns")).unwrap();
+            let link = proc_root.join(process).join("ns/net");
+            std::os::unix::fs::symlink(namespace, link).unwrap();
+        }
+        fs::write(proc_root.join("1/comm"), "systemd\n").unwrap();
+        assert!(systemd_runs(&proc_root, &root));
+        assert!(!applies(&proc_root, &root));
+        let own = proc_root.join("self/ns/net");
+        fs::remove_file(&own).unwrap();
+        assert!(!applies(&proc_root, &root), "not known, so not assumed");
+        std::os::unix::fs::symlink("net:[1]", own).unwrap();
+        assert!(applies(&proc_root, &root));
     }
 
     #[test]
