@@ -91,11 +91,16 @@ impl Logins {
 pub struct Shell {
     input: Box<dyn Write>,
     lines: Receiver<String>,
+    /// Ends with the session.
     _ssh: Option<Running>,
 }
 
 impl Shell {
-    fn new(input: Box<dyn Write>, output: impl Read + Send + 'static) -> Self {
+    fn new(
+        input: impl Write + 'static,
+        output: impl Read + Send + 'static,
+        ssh: Option<Running>,
+    ) -> Self {
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines() {
@@ -106,22 +111,20 @@ impl Shell {
             }
         });
         Self {
-            input,
+            input: Box::new(input),
             lines,
-            _ssh: None,
+            _ssh: ssh,
         }
     }
 
     fn over_ssh(ssh: Run) -> Result<Self> {
         let mut ssh = ssh.piped()?;
         let (input, output) = ssh.pipes().context("ssh has no pipes")?;
-        let mut shell = Self::new(Box::new(input), output);
-        shell._ssh = Some(ssh);
-        Ok(shell)
+        Ok(Self::new(input, output, Some(ssh)))
     }
 
     fn over_tcp(connection: std::net::TcpStream) -> Result<Self> {
-        Ok(Self::new(Box::new(connection.try_clone()?), connection))
+        Ok(Self::new(connection.try_clone()?, connection, None))
     }
 
     /// Starts `command`; the lines that it prints are read with the other methods.

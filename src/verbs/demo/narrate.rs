@@ -10,6 +10,10 @@ const GOOD: Style = AnsiColor::Green.on_default();
 
 /// Columns of the narrow terminal that everything fits on.
 const COLUMNS: usize = 80;
+/// Columns that what tools print is moved in by.
+const PRINTED_INDENT: usize = 4;
+/// Columns that the rest of a line that is too long is moved in by.
+const HANGING_INDENT: usize = 2;
 
 fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
@@ -21,8 +25,9 @@ pub fn chapter(title: &str) {
     out(&styled(HEADING, title));
 }
 
-/// Tells something.
+/// Tells something, apart from what came before.
 pub fn say(text: &str) {
+    out("");
     for line in wrapped(text, COLUMNS) {
         out(&line);
     }
@@ -33,13 +38,15 @@ pub fn command(host: &str, line: &str) {
     out(&format!("  {host}# {}", styled(COMMAND, line)));
 }
 
-/// Shows what was printed, below the command; lines that are too long go on below.
+/// Shows what was printed, below the command; a line that is too long goes on below, further in.
 pub fn printed(text: &str) {
     for line in text.lines() {
         let inner = line.trim_start();
-        let indent = " ".repeat(4 + line.len() - inner.len());
-        for piece in wrapped(inner, COLUMNS.saturating_sub(indent.len())) {
-            out(&format!("{indent}{piece}"));
+        let first = PRINTED_INDENT + line.len() - inner.len();
+        let room = COLUMNS.saturating_sub(first + HANGING_INDENT);
+        for (number, piece) in wrapped(inner, room).iter().enumerate() {
+            let hanging = if number == 0 { 0 } else { HANGING_INDENT };
+            out(&format!("{:1$}{piece}", "", first + hanging));
         }
     }
 }

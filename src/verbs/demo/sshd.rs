@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The server; killed when this value goes.
 #[derive(Debug)]
 pub struct Sshd {
-    _server: Running,
+    running: Running,
 }
 
 impl Sshd {
@@ -44,7 +44,7 @@ impl Sshd {
         configure()?;
         let args = ["-D", "-E", LOG, "-f", SERVER_CONFIG];
         let running = server.enter(|| Ok(Run::path(&sshd).args(args).piped()?))?;
-        let mut started = Self { _server: running };
+        let mut started = Self { running };
         started.await_listening(server)?;
         let login = started.once("exit 0", PATIENCE)?;
         if login.status != 0 {
@@ -60,7 +60,7 @@ impl Sshd {
     fn await_listening(&mut self, server: &Server) -> Result<()> {
         let until = Instant::now() + PATIENCE;
         while !server.enter(|| Ok(listening()?))?.contains(&22) {
-            if self._server.ended()?.is_some() || Instant::now() > until {
+            if self.running.ended()?.is_some() || Instant::now() > until {
                 bail!("sshd does not start: {}", last_logged());
             }
             std::thread::sleep(PAUSE);

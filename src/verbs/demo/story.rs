@@ -43,7 +43,7 @@ pub fn tell() -> Result<Exit> {
     story.kept()?;
     chapter("The end");
     say(&format!(
-        "Everything was as told, in {} s. The namespaces end with this process; the rules, /run and /var/lib of this machine were not touched.",
+        "Everything was as told, in {} s. The namespaces and all that was in them end here; this machine's own rules, /run and /var/lib were not touched.",
         begun.elapsed().as_secs()
     ));
     Ok(Exit::Success)
@@ -59,7 +59,7 @@ impl Story {
         );
         chapter("1. A server with working rules");
         say(&format!(
-            "The client is {CLIENT}, the server {SERVER}: two network namespaces joined by a cable, with no way out. The lines below a # are what the tools print."
+            "Client {CLIENT} and server {SERVER} are two network namespaces joined by a cable, with no way out. Below each command is what it really prints."
         ));
         let server = Arc::new(Server::new()?);
         for (name, rules) in [("before.v4", BEFORE), ("bad.v4", BAD), ("good.v4", GOOD)] {
@@ -72,17 +72,17 @@ impl Story {
         let logins = Logins::start(&server)?;
         match &logins {
             Logins::Ssh(_) => say(
-                "An sshd runs on the server. The admin logs in twice (real ssh, with keys made for this demo):",
+                "An sshd runs on the server. The admin logs in twice, with real ssh (and a key made for this demo):",
             ),
             Logins::StandIn(_, why) => {
                 say(&format!(
-                    "No ssh here ({why}). Plain TCP logins stand in for it: whoever connects to the server's port 22 gets a shell. The admin logs in twice:"
+                    "No ssh in this run: {why}. Plain TCP stands in for it, shown as tcp-login: who connects to the server's port 22 gets a shell. The admin logs in twice:"
                 ));
             }
         }
         let first = logins.stay()?;
         let second = logins.stay()?;
-        command("client", &format!("{}   (two times)", logins.typed("")));
+        command("client", &format!("{}   (twice)", logins.typed("")));
         show_connections(&server)?;
         Ok(Self {
             server,
@@ -96,7 +96,7 @@ impl Story {
     fn mistake(&mut self) -> Result<()> {
         chapter("2. The classic mistake");
         say(
-            "Port 443 is to be opened too. In the new file a slip of the finger has made 2222 of ssh's port 22:",
+            "Port 443 is to be opened too. By a slip of the finger, ssh's port 22 has become 2222 in the new file:",
         );
         shown(&mut self.first, "login 1", "grep dport bad.v4", 0)?;
         let line = format!("safe-apply bad.v4 --timeout {COUNTDOWN_SECONDS}");
@@ -119,9 +119,7 @@ impl Story {
         let chain = self.server.tool("iptables -vnL INPUT")?;
         command("server", "iptables -vnL INPUT | head -1");
         printed(chain.lines().next().unwrap_or_default());
-        as_told(
-            "A new login does not get in. Without safe-apply, this is where the drive to the data centre begins.",
-        );
+        as_told("A new login does not get in: after logging out, the server would be lost.");
         if self.pending()? == "null" {
             bail!(
                 "not as told: the countdown ended before the new login was tried; is this machine very busy?"
@@ -168,21 +166,22 @@ impl Story {
         chapter("4. The rules that were meant");
         shown(&mut self.first, "login 1", "grep dport good.v4", 0)?;
         self.apply("safe-apply good.v4 --timeout 60")?;
-        say("Confirming from a login that was open before would prove nothing:");
+        say("A login from before proves nothing about new ones, so this is refused:");
         shown(
             &mut self.second,
             "login 2",
             "safe-apply confirm",
             Exit::Refused as i32,
         )?;
-        as_told("Refused, exit status 5. So confirm over a new one:");
+        as_told("Refused, exit status 5.");
+        say("A new login gets in, which is the proof:");
         let answer = self.new_login("safe-apply confirm", PATIENCE)?;
         told(
             answer.status == 0,
             "a confirmation over a new connection counts",
             &answer,
         )?;
-        say("Login 1 goes on to print:");
+        say("Login 1 prints:");
         let status = self.first.each(PATIENCE, |line| {
             printed(line);
             true
