@@ -296,6 +296,9 @@ impl Driver {
 
     fn is_live(&mut self, applied: Applied) {
         let changed = !applied.touched.is_empty() || self.core.meta.persist.is_some();
+        for warning in applied.warnings {
+            self.core.warn(warning);
+        }
         self.known = Some(applied.known);
         self.core.touched = applied.touched;
         self.core.applied = Some(applied.live);

@@ -138,11 +138,16 @@ impl Driver {
     }
 
     fn confirm(&mut self, peer: Peer, force: bool) -> Reply {
+        if self.core.state == State::Committed {
+            return Reply::Done {
+                message: "Confirmed already. The new rules are live and stay.".to_owned(),
+            };
+        }
         if self.core.state != State::AwaitingConfirm {
             return refused(
                 Exit::Failed,
                 format!(
-                    "there is nothing to confirm: the transaction is in the state '{}'",
+                    "there is nothing to confirm yet or any more: the transaction is in the state '{}'",
                     self.core.state.name()
                 ),
             );
