@@ -116,8 +116,10 @@ impl<'a> Pair<'a> {
 
     /// Whether two chains hold the same rules.
     pub fn rules(&mut self, a: &Chain, b: &Chain) -> bool {
+        let plain = self.canonical.0.is_plain() && self.canonical.1.is_plain();
         all(&a.rules, &b.rules, |a, b| {
-            self.canonical.0.rule(a) == self.canonical.1.rule(b)
+            plain && a.attributes == b.attributes
+                || self.canonical.0.rule(a) == self.canonical.1.rule(b)
         })
     }
 
