@@ -101,6 +101,31 @@ pub fn is_relieved(live: &Table, target: &Table, one: &Chain, stops: &[Stop<'_>]
     earlier.any(Stop::is_new) && differs(live, target, one)
 }
 
+/// Whether elements change together with something else: rules are those from when
+/// the packet entered the chain, but elements are looked up as of the moment.
+pub fn is_mixed(live: &Table, target: &Table) -> bool {
+    let mut pair = Pair::new(live, target, Compare::Rules);
+    let mut sets = 0;
+    for one in live.named_sets() {
+        let same = target.named_sets().find(|other| other.name == one.name);
+        if same.is_some_and(|same| !pair.elements(one, same)) {
+            sets += 1;
+        }
+    }
+    let mut other_rules = || {
+        live.named_chains().any(|one| {
+            let same = target.named_chains().find(|other| other.name == one.name);
+            same.is_none_or(|same| !pair.rules(one, same))
+        })
+    };
+    sets > 1 || sets == 1 && other_rules()
+}
+
+/// Whether `one` is a chain that may stop packets, and not for address translation.
+pub fn is_stop(live: &Table, one: &Chain) -> bool {
+    Place::of(live.id.family, one).is_some() && may_stop(one)
+}
+
 /// Whether a base chain, or anything that it may use, is not the same in `other`.
 fn differs(table: &Table, other: &Table, one: &Chain) -> bool {
     let mut pair = Pair::new(table, other, Compare::Rules);

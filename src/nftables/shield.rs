@@ -82,13 +82,14 @@ fn copy(live: &Table, target: &Table, level: Level, stops: &[Stop<'_>]) -> Optio
     }
     let all_go = plan::is_made_anew(live, target, level);
     let kept = Kept::find(live, target, level);
+    let mixed = path::is_mixed(live, target);
     let needed: Vec<_> = live
         .named_chains()
         .filter(|one| {
             if all_go || !kept.has_chain(&one.name) {
                 Place::of(live.id.family, one).is_some()
             } else {
-                path::is_relieved(live, target, one, stops)
+                mixed && path::is_stop(live, one) || path::is_relieved(live, target, one, stops)
             }
         })
         .map(|one| one.name.as_str())
