@@ -32,6 +32,8 @@ struct Shape {
     last: &'static str,
     /// Tells one ruleset's rules from the other's.
     network: u8,
+    /// The last rule of an earlier chain that is as long.
+    earlier: Option<&'static str>,
 }
 
 const POLICY_DROP: Shape = Shape {
@@ -40,6 +42,7 @@ const POLICY_DROP: Shape = Shape {
     policy: "drop",
     last: "",
     network: 10,
+    earlier: None,
 };
 const RULE_DROP: Shape = Shape {
     policy: "accept",
@@ -55,16 +58,28 @@ impl Shape {
             policy,
             last,
             network,
+            earlier,
         } = self;
-        let mut script = format!(
-            "table {table} {{\nchain INPUT {{\n\
-             type filter hook input priority {priority}; policy {policy};\n"
-        );
+        let mut list = String::new();
         for number in 0..rules {
             let (high, low) = (number / 256, number % 256);
-            writeln!(script, "ip saddr {network}.0.{high}.{low} counter accept").unwrap();
+            writeln!(list, "ip saddr {network}.0.{high}.{low} counter accept").unwrap();
         }
-        script + last + "\n}\n}\n"
+        let mut script = format!("table {table} {{\n");
+        if let Some(earlier) = earlier {
+            write!(
+                script,
+                "chain EARLIER {{\ntype filter hook prerouting priority 0\n{list}{earlier}\n}}\n"
+            )
+            .unwrap();
+        }
+        write!(
+            script,
+            "chain INPUT {{\ntype filter hook input priority {priority}; policy {policy};\n\
+             {list}{last}\n}}\n}}\n"
+        )
+        .unwrap();
+        script
     }
 }
 
@@ -91,9 +106,24 @@ fn pairs() -> Vec<(&'static str, Shape, Shape, Level)> {
         priority: -10,
         ..RULE_DROP
     };
+    let at_input = Shape {
+        earlier: Some(""),
+        ..RULE_DROP
+    };
+    let at_prerouting = Shape {
+        last: "",
+        earlier: Some("udp dport != 0 drop"),
+        ..RULE_DROP
+    };
     vec![
         ("policy drop, other rules", POLICY_DROP, other, fine),
         ("rule drop to policy drop", RULE_DROP, POLICY_DROP, fine),
+        (
+            "drop moves to an earlier chain",
+            at_input,
+            at_prerouting,
+            fine,
+        ),
         ("ip to inet, policy drop", POLICY_DROP, inet, fine),
         ("ip to inet, rule drop", RULE_DROP, inet_rule, fine),
         ("priority, policy drop", POLICY_DROP, earlier, fine),
@@ -215,7 +245,11 @@ fn saved(rules: usize, network: u8) -> String {
 }
 
 fn plain_tools(rules: usize) {
-    let transitions = TRANSITIONS;
+    let transitions = if rules < 1000 || slow() {
+        TRANSITIONS
+    } else {
+        FEW_TRANSITIONS
+    };
     let script = |network| {
         let shape = Shape {
             network,
@@ -224,10 +258,10 @@ fn plain_tools(rules: usize) {
         format!("flush ruleset\n{}", shape.script(rules))
     };
     let nft = tool_leaks(&["nft", "-f", "-"], &script(10), &script(11), transitions);
-    println!("{rules} rules: {nft} packets through nft -f");
+    println!("{rules} rules: {nft} packets through nft -f in {transitions} transitions");
     let restore = ["iptables-nft-restore"];
     let iptables = tool_leaks(&restore, &saved(rules, 10), &saved(rules, 11), transitions);
-    println!("{rules} rules: {iptables} packets through iptables-nft-restore");
+    println!("{rules} rules: {iptables} packets through iptables-nft-restore, as many");
 }
 
 fn nothing_passes(rules: usize) {

@@ -104,7 +104,7 @@ fn attempt(
         .filter_map(|(id, _)| live.table(id))
         .collect();
 
-    let shield = Shield::raise(&changed, generation)?;
+    let shield = Shield::raise(&changed, &created, generation)?;
     let mut later = Settlement::default();
     let mut batch = Batch::new(Some(*generation));
     for (present, wanted, level) in changed {

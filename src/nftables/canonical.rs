@@ -57,6 +57,11 @@ impl<'a> Canonical<'a> {
         std::mem::replace(&mut self.touched, false)
     }
 
+    /// Whether no rule owns anything: equal rules are equal bytes then.
+    pub fn is_plain(&self) -> bool {
+        self.anonymous.is_empty() && self.bound.is_empty()
+    }
+
     /// A rule, with the anonymous sets and bound chains that it owns.
     pub fn rule(&mut self, one: &Rule) -> Vec<u8> {
         let mut out = Vec::with_capacity(one.attributes.len());

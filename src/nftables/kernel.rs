@@ -72,6 +72,8 @@ pub mod chain {
     pub const PAD: u16 = 9;
     pub const FLAGS: u16 = 10;
     pub const ID: u16 = 11;
+    pub const HOOK_NUMBER: u16 = 1;
+    pub const HOOK_PRIORITY: u16 = 2;
     pub const HOOK_DEV: u16 = 3;
     pub const HOOK_DEVS: u16 = 4;
     pub const DEVICE_NAME: u16 = 1;
@@ -165,6 +167,7 @@ pub mod expression {
     pub const NAME: u16 = 1;
     pub const DATA: u16 = 2;
     pub const LOOKUP_SET: u16 = 1;
+    pub const LOOKUP_DREG: u16 = 3;
     pub const LOOKUP_SET_ID: u16 = 4;
     pub const OBJREF_IMM_NAME: u16 = 2;
     pub const OBJREF_SET_NAME: u16 = 4;

@@ -19,6 +19,7 @@ mod keep;
 mod kernel;
 mod model;
 mod parse;
+mod path;
 mod plan;
 mod plan_elements;
 mod plan_rules;

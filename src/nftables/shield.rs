@@ -1,17 +1,18 @@
 //! Copies of chains that go, in force while they are replaced.
 //!
 //! A packet passes chain after chain, and each looks for itself which generation of
-//! rules is in force: one that passed a new chain before the switch, when it was still
-//! empty, and reaches the old one after it, when that is empty already, is stopped by
-//! neither. Where a hook's chain is replaced under its own name, a copy of the old one
-//! in a table of its own stands in until no such packet is left.
+//! rules is in force: one that passed a chain before the switch, when it did not stop it
+//! yet, and reaches another after it, which does not stop it any more, is stopped by
+//! neither. Where that may happen, and where a hook's chain is replaced under its own
+//! name, a copy of the old chain in a table of its own stands in until no such packet is left.
 
 use super::batch::Batch;
 use super::bring::Level;
 use super::error::Error;
 use super::keep::Kept;
-use super::kernel::{chain, table};
+use super::kernel::table;
 use super::model::{Table, TableId};
+use super::path::{self, Place, Stop};
 use super::plan;
 use super::settle::{Settlement, following, wait_for_packets};
 use crate::netlink::find;
@@ -28,14 +29,24 @@ pub struct Shield {
 }
 
 impl Shield {
-    /// Puts copies of the chains of `changes` (live table, target, level) that go into
-    /// force; nothing happens where none go, or the kernel takes no copy.
+    /// Puts copies of those chains of `changes` (live table, target, level) into force
+    /// that go, or that let pass what an earlier chain, of those tables or of `created`,
+    /// is to stop; nothing happens where there are none, or the kernel takes no copy.
     ///
     /// `generation` is that of the capture, and afterwards that of this step.
-    pub fn raise(changes: &[(&Table, &Table, Level)], generation: &mut u32) -> Result<Self, Error> {
+    pub fn raise(
+        changes: &[(&Table, &Table, Level)],
+        created: &[&Table],
+        generation: &mut u32,
+    ) -> Result<Self, Error> {
+        let anew = created.iter().flat_map(|target| Stop::all(None, target));
+        let changed = changes
+            .iter()
+            .flat_map(|(live, target, _)| Stop::all(Some(live), target));
+        let stops: Vec<_> = anew.chain(changed).collect();
         let copies: Vec<_> = changes
             .iter()
-            .filter_map(|(live, target, level)| copy(live, target, *level))
+            .filter_map(|(live, target, level)| copy(live, target, *level, &stops))
             .collect();
         if copies.is_empty() {
             return Ok(Self::default());
@@ -63,23 +74,32 @@ impl Shield {
     }
 }
 
-/// A copy of `live` with those of its base chains that do not stay.
-fn copy(live: &Table, target: &Table, level: Level) -> Option<Table> {
+/// A copy of `live` with those of its base chains that are needed; nothing where none is.
+fn copy(live: &Table, target: &Table, level: Level, stops: &[Stop<'_>]) -> Option<Table> {
     let flags = find(&live.attributes, table::FLAGS).and_then(|flags| flags.be32());
     if flags.is_some_and(|flags| flags & DORMANT != 0) {
         return None;
     }
     let all_go = plan::is_made_anew(live, target, level);
     let kept = Kept::find(live, target, level);
+    let mixed = path::is_mixed(live, target);
+    let needed: Vec<_> = live
+        .named_chains()
+        .filter(|one| {
+            if all_go || !kept.has_chain(&one.name) {
+                Place::of(live.id.family, one).is_some()
+            } else {
+                mixed && path::is_stop(live, one) || path::is_relieved(live, target, one, stops)
+            }
+        })
+        .map(|one| one.name.as_str())
+        .collect();
+    if needed.is_empty() {
+        return None;
+    }
     let mut copy = live.clone();
     copy.id.name = format!("{PREFIX}{}", live.id.name);
-    copy.chains.retain(|one| {
-        let is_filter =
-            || find(&one.attributes, chain::TYPE).is_some_and(|kind| kind.text() == "filter");
-        !one.is_base() || (all_go || !kept.has_chain(&one.name)) && is_filter()
-    });
     copy.chains
-        .iter()
-        .any(super::Chain::is_base)
-        .then_some(copy)
+        .retain(|one| !one.is_base() || needed.contains(&one.name.as_str()));
+    Some(copy)
 }
