@@ -8,12 +8,13 @@ mod spawn;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 pub use spawn::Running;
+use spawn::wait_until;
 
 /// Directories searched for tools, in this order.
 pub const TOOL_DIRS: [&str; 6] = [
@@ -264,31 +265,6 @@ fn collect(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
         let _ = sender.send(bytes);
     });
     receiver
-}
-
-/// Waits for `child` by its pidfd; kills and reaps it at `until` and then says `None`.
-fn wait_until(child: &mut Child, until: Instant) -> std::io::Result<Option<ExitStatus>> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    let pid = Pid::from_child(child);
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        let timeout = Timespec::try_from(left).ok();
-        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// `status` in words: `exit status 2`, `killed by signal 9`.

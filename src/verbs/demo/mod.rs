@@ -1,5 +1,6 @@
 //! `safe-apply demo`: the whole story, in network namespaces of its own.
 
+mod check;
 mod isolate;
 mod login;
 mod narrate;
@@ -9,7 +10,7 @@ mod sshd;
 mod stand_in;
 mod story;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
 use crate::cli::Demo;
 use crate::exit::Exit;
@@ -25,8 +26,8 @@ pub fn run(args: &Demo) -> Result<Exit> {
     match args.part.as_deref() {
         None => isolate::outside(),
         Some(STORY) => {
-            isolate::inside()?;
-            story::tell()
+            let told = isolate::inside().and_then(|()| story::tell());
+            told.map_err(|error| anyhow!("{error:#}\nThis machine's own rules were not touched."))
         }
         Some(other) => bail!("the demo has no part called '{other}'"),
     }

@@ -19,15 +19,21 @@ fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Starts a chapter.
-pub fn chapter(title: &str) {
+/// Starts a chapter, which begins with `opening`.
+pub fn chapter(title: &str, opening: &str) {
     out("");
     out(&styled(HEADING, title));
+    paragraph(opening);
 }
 
 /// Tells something, apart from what came before.
 pub fn say(text: &str) {
     out("");
+    paragraph(text);
+}
+
+/// Tells something.
+pub fn paragraph(text: &str) {
     for line in wrapped(text, COLUMNS) {
         out(&line);
     }
@@ -54,8 +60,11 @@ pub fn printed(text: &str) {
 /// Says that something was looked at and is as told.
 pub fn as_told(text: &str) {
     for (number, line) in wrapped(text, COLUMNS - 5).iter().enumerate() {
-        let mark = if number == 0 { "ok" } else { "  " };
-        out(&format!("  {} {line}", styled(GOOD, mark)));
+        if number == 0 {
+            out(&format!("  {} {line}", styled(GOOD, "ok")));
+        } else {
+            out(&format!("     {line}"));
+        }
     }
 }
 
