@@ -57,11 +57,11 @@ pub fn follow(store: &Store, follow: Follow) -> Result<Exit> {
     let mut settled_elsewhere = 0;
     let mut until = Instant::now() + RECONNECT_MAX;
     loop {
-        if let Some(connection) = Connection::open(store.paths())? {
-            if let Some(exit) = follower.watch(connection)? {
-                follower.bar.clear();
-                return Ok(exit);
-            }
+        if let Some(connection) = Connection::open(store.paths())?
+            && let Some(exit) = follower.watch(connection)?
+        {
+            follower.bar.clear();
+            return Ok(exit);
         }
         if let Some(exit) = recorded(store, &follower.id) {
             return Ok(follower.end(store, exit));

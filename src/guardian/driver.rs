@@ -227,7 +227,8 @@ impl Driver {
         // Tried again at the next look.
         let bound = control.bind(paths, &self.core.config);
         if bound.and_then(|()| lock::record(paths, &self.pids)).is_ok() {
-            self.core.warn("the control socket was gone and has been made anew");
+            self.core
+                .warn("the control socket was gone and has been made anew");
         }
     }
 

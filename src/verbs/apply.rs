@@ -23,7 +23,7 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
             return Ok(refused(json, &error));
         }
     };
-    if let Some(exit) = start::clear_the_way(store, json)? {
+    if let Some(exit) = start::clear_the_way(store, &args.options)? {
         return Ok(exit);
     }
     let backend = match backend(&candidates, args.backend) {

@@ -14,7 +14,7 @@ use crate::guardian::detach::{Busy, launch};
 use crate::guardian::recover::Survey;
 use crate::netns::identity;
 use crate::transaction::store::{Meta, Work};
-use crate::transaction::{Store, Transaction, clock};
+use crate::transaction::{Id, State, Store, Transaction, clock};
 
 /// Version of the format of `meta.json`.
 const META_VERSION: u32 = 1;
@@ -23,14 +23,39 @@ const META_VERSION: u32 = 1;
 ///
 /// # Errors
 /// Without privilege, or when what is left behind cannot be settled.
-pub fn clear_the_way(store: &Store, json: bool) -> Result<Option<Exit>> {
+pub fn clear_the_way(store: &Store, options: &Options) -> Result<Option<Exit>> {
     super::require_root("changing the firewall")?;
     let config = Config::load(&store.paths().config).context("the firewall is untouched")?;
     if let Survey::Quiet(_) = super::settle_first(store)? {
         store.prune(config.history)?;
-        return Ok(None);
+        let unrestored = if options.force {
+            None
+        } else {
+            unrestored(store)?
+        };
+        return Ok(unrestored.map(|id| {
+            let message = format!(
+                "The rollback of transaction {id} is incomplete, so the rules that are live now are neither old nor confirmed. Nothing was changed now. Try 'safe-apply recover'; with --force the live rules are taken as they are."
+            );
+            refuse(options.json, Exit::Refused, &message)
+        }));
     }
-    Ok(Some(refuse_pending(store, json)?))
+    Ok(Some(refuse_pending(store, options.json)?))
+}
+
+/// The last transaction that did anything, if its rollback is incomplete.
+fn unrestored(store: &Store) -> Result<Option<Id>> {
+    for transaction in store.list()?.into_iter().rev() {
+        match transaction.last() {
+            Ok(Some(last)) if matches!(last.state, State::Abandoned { .. }) => {}
+            Ok(Some(last)) if matches!(last.state, State::RestoreFailed { .. }) => {
+                return Ok(Some(transaction.id));
+            }
+            Ok(Some(_)) => return Ok(None),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Says whose change is pending, and how long it has left.

@@ -24,7 +24,7 @@ fn a_command_that_flushes_is_undone(backend: Backend) {
     client.wait("live");
     lab.ssh("safe-apply confirm").exits(0);
     client.ends().with(0, "committed");
-    assert!(!lab.rules().contains("-A INPUT"));
+    assert!(!lab.rules().contains("192.0.2.7/32"));
 }
 
 fn a_command_that_fails_is_undone_at_once(backend: Backend) {

@@ -50,7 +50,7 @@ fn sudo_does_not_hide_that_the_connection_is_new(backend: Backend) {
     let live = client.wait("live");
     assert_eq!(
         live["confirm"],
-        format!("ssh alice@{SERVER} sudo safe-apply confirm")
+        format!("ssh -t alice@{SERVER} sudo safe-apply confirm")
     );
     older.run("sudo safe-apply confirm").exits(5);
     alice.run("sudo safe-apply confirm").exits(0);

@@ -22,7 +22,7 @@ fn changes_in_tables_the_candidate_did_not_touch_stay(backend: Backend) {
     .exits(0);
     lab.server("safe-apply rollback").exits(0);
     let ended = client.ends().with(4, "rolled_back");
-    let last = ended.events.last().unwrap();
+    let last = ended.outcome();
     assert_eq!(
         last["drift"],
         serde_json::json!([]),
@@ -59,7 +59,7 @@ fn changes_in_the_same_table_are_reported_and_saved(backend: Backend) {
     lab.server("safe-apply rollback").exits(0);
     let ended = client.ends().with(4, "rolled_back");
     assert_same(&lab.rules(), &before);
-    let last = ended.events.last().unwrap();
+    let last = ended.outcome();
     let lines = last["drift"].as_array().unwrap();
     assert!(
         lines

@@ -15,6 +15,7 @@ mod command;
 mod confirm;
 mod corpus;
 mod crash;
+mod crash_states;
 mod deadline;
 mod drift;
 mod faults;

@@ -43,9 +43,7 @@ fn an_older_login_cannot_confirm(backend: Backend) {
         .options(&["-b", CLIENT_TOO])
         .session();
     let (before, client) = pending(&lab, 4);
-    root.run("safe-apply confirm")
-        .exits(5)
-        .says("new connection");
+    root.run("safe-apply confirm").exits(5).says("Log in anew");
     alice.run("sudo safe-apply confirm").exits(5);
     client.ends().with(3, "rolled_back");
     assert_same(&lab.rules(), &before);

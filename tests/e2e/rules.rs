@@ -74,7 +74,13 @@ impl Lab {
     /// Loads the rules from before.
     #[track_caller]
     pub fn load_before(&self) {
-        let v4 = self.file("before.v4", BEFORE_V4);
+        self.load("/run/lab/before.v4");
+    }
+
+    /// Loads the rules from before, but another file for IPv4.
+    #[track_caller]
+    pub fn load(&self, file_v4: &str) {
+        self.file("before.v4", BEFORE_V4);
         let v6 = self.file("before.v6", BEFORE_V6);
         let native = self.file(
             "before.nft",
@@ -84,8 +90,8 @@ impl Lab {
              \tchain pre { type filter hook prerouting priority -5; ip saddr @banned drop; }\n}\n",
         );
         let script = format!(
-            "set -e; ipset create old hash:ip; ipset add old 192.0.2.77\n\
-             iptables-restore -c {v4}; ip6tables-restore -c {v6}; nft -f {native}"
+            "set -e; ipset create old hash:ip bucketsize 12 initval 0x12345678; ipset add old 192.0.2.77\n\
+             iptables-restore -c {file_v4}; ip6tables-restore -c {v6}; nft -f {native}"
         );
         self.server(&script).exits(0);
     }

@@ -1,6 +1,6 @@
 //! The lab itself: without these, nothing else here proves anything.
 
-use crate::lab::{Backend, Lab, assert_same, on_both_backends};
+use crate::lab::{Backend, Lab, assert_same, eventually, on_both_backends};
 use crate::rules::BAD_V4;
 
 on_both_backends!(the_lab_works_and_sees_a_lockout);
@@ -46,14 +46,13 @@ fn nothing_of_a_lab_survives_it() {
     let lab = Lab::new(Backend::Nft);
     lab.server("setsid sleep 1000 & sleep 1000 >/dev/null & disown -a; true")
         .exits(0);
-    let alive = lab.processes();
-    assert!(
-        alive
-            .iter()
-            .filter(|process| process.line.starts_with("sleep"))
+    let asleep = || {
+        let all = lab.processes().into_iter();
+        all.filter(|process| process.line.starts_with("sleep"))
             .count()
-            >= 2
-    );
+    };
+    eventually("both sleep", || asleep() == 2);
+    let alive = lab.processes();
     let place = lab.path("");
     drop(lab);
     for process in alive {

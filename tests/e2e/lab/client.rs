@@ -126,17 +126,25 @@ impl Client {
 }
 
 impl Ended {
-    /// Insists on an exit status, and on the last event.
+    /// Insists on an exit status, and on the one event that tells the outcome.
     #[track_caller]
-    pub fn with(self, code: i32, last: &str) -> Self {
+    pub fn with(self, code: i32, outcome: &str) -> Self {
         assert_eq!(self.code, code, "{self:#?}");
-        let event = self.events.last().map(|value| value["event"].clone());
-        assert_eq!(
-            event.as_ref().and_then(Value::as_str),
-            Some(last),
-            "{self:#?}"
-        );
+        assert_eq!(self.outcome()["event"], outcome, "{self:#?}");
         self
+    }
+
+    /// The event that tells the outcome; there is exactly one.
+    #[track_caller]
+    pub fn outcome(&self) -> &Value {
+        let outcomes = ["committed", "rolled_back", "restore_failed", "failed"];
+        let is_outcome = |value: &&Value| outcomes.iter().any(|&name| value["event"] == name);
+        let mut found = self.events.iter().filter(is_outcome);
+        let outcome = found
+            .next()
+            .unwrap_or_else(|| panic!("no outcome: {self:#?}"));
+        assert!(found.next().is_none(), "two outcomes: {self:#?}");
+        outcome
     }
 
     /// The events of one kind.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use super::command::comes_true;
 use super::{Client, Lab, Process, Saves, assert_same, eventually};
 
 impl Lab {
@@ -60,7 +61,8 @@ impl Lab {
     /// settle what is left over; then the history must say that it was a rollback.
     #[track_caller]
     pub fn comes_back(&self, before: &Saves, reason: &str) {
-        eventually("the rules are as before", || self.rules() == *before);
+        comes_true(|| self.rules() == *before);
+        assert_same(&self.rules(), before);
         eventually("nothing is pending", || self.pending().is_null());
         assert_same(&self.rules(), before);
         let newest = self.newest();
@@ -84,5 +86,21 @@ impl Lab {
         let last = text.lines().rfind(|line| line.contains('{'))?;
         let json: Value = serde_json::from_str(last.split_once(' ')?.1).ok()?;
         Some(json["state"]["name"].as_str()?.to_owned())
+    }
+
+    /// Both copies of the newest transaction's journal, as seen from here.
+    #[track_caller]
+    pub fn journals(&self) -> (PathBuf, PathBuf) {
+        let directory = self.newest_directory().expect("a transaction");
+        let id = directory.file_name().unwrap().to_str().unwrap();
+        let run = format!("/proc/{}/root/run/safe-apply", self.init);
+        let mut copies = fs::read_dir(run)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let volatile = copies.find(|path| path.to_string_lossy().contains(&format!("/{id}")));
+        (
+            directory.join("journal"),
+            volatile.expect("a copy of the journal"),
+        )
     }
 }
