@@ -94,10 +94,45 @@ fn a_full_set_is_cut_to_what_the_kernel_takes_back() {
         let filled = sets.iter_mut().find(|set| set.name == "filled").unwrap();
         filled.elements = both;
         assert_eq!(filled.elements().count(), 6);
-        wide.limit_filled_sets();
+        wide.settle_moving_sets();
         assert_eq!(of(&wide), of(&full));
         let mut same = full.clone();
-        same.limit_filled_sets();
+        same.settle_moving_sets();
         assert_eq!(same, full);
+    });
+}
+
+#[test]
+fn an_interval_that_is_half_gone_is_gone() {
+    in_scratch(|| {
+        nft(TABLE);
+        let whole = Ruleset::capture().unwrap();
+        let mut settled = whole.clone();
+        settled.settle_moving_sets();
+        assert_eq!(settled, whole);
+        nft("delete element inet t nets { 10.1.0.0/16 }");
+        let without = Ruleset::capture().unwrap();
+        // The end of 10.1.0.0/16 is still there: as the kernel dumps it when the time is up.
+        let mut half = whole.clone();
+        let nets = |ruleset: &mut Ruleset| {
+            let sets = &ruleset.tables[0].sets;
+            sets.iter().position(|set| set.name == "nets").unwrap()
+        };
+        let at = nets(&mut half);
+        let elements: Vec<Vec<u8>> = half.tables[0].sets[at]
+            .elements()
+            .map(<[u8]>::to_vec)
+            .collect();
+        let start = elements
+            .iter()
+            .position(|one| one.windows(4).any(|window| window == [10, 1, 0, 0]));
+        let start = start.unwrap();
+        let span = |one: &Vec<u8>| (4 + one.len()).next_multiple_of(4);
+        let before: usize = elements[..start].iter().map(span).sum();
+        let bytes = &mut half.tables[0].sets[at].elements;
+        bytes.drain(before..before + span(&elements[start]));
+        half.settle_moving_sets();
+        let differing = without.differing(&half, Compare::Rules);
+        assert!(differing.is_empty(), "{differing:?}");
     });
 }

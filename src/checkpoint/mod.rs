@@ -88,7 +88,7 @@ impl Snapshot {
     /// When a backend that holds rules cannot be read.
     pub fn capture() -> Result<Self, Error> {
         let mut nft = Ruleset::capture()?;
-        nft.limit_filled_sets();
+        nft.settle_moving_sets();
         Ok(Self {
             nft,
             legacy: Tables::capture()?,

@@ -6,10 +6,12 @@ use std::time::Duration;
 use super::expressions;
 use super::kernel::{element, set};
 use super::model::{Ruleset, Set, Table};
-use crate::netlink::{Attributes, find};
+use crate::netlink::find;
 
 /// Length of an attribute's header, and what attributes are padded to, in bytes.
 const ATTRIBUTE_HEADER_BYTES: usize = 4;
+/// `NFTA_DATA_VALUE`.
+const DATA_VALUE: u16 = 1;
 
 /// Names of the sets that packets fill: made for it (`NFT_SET_EVAL`), or named by
 /// a rule that adds to them.
@@ -51,24 +53,58 @@ pub fn has_time_limits(one: &Set) -> bool {
 }
 
 impl Ruleset {
-    /// Cuts sets that packets fill to the size that they may have. A dump is no
-    /// instant's picture of such a set: of one that is full it can hold more
-    /// elements than the kernel takes back.
-    pub fn limit_filled_sets(&mut self) {
+    /// Makes sets whose elements move by themselves such that the kernel takes them back:
+    /// a dump is no instant's picture of them. Of one that is full it can hold more
+    /// elements than fit; of an interval whose time is up, the end without the start.
+    pub fn settle_moving_sets(&mut self) {
         for one in self.tables.iter_mut().flat_map(|table| &mut table.sets) {
-            let limit = find(&one.attributes, set::DESC)
-                .and_then(|desc| find(desc.payload, set::DESC_SIZE)?.be32())
-                .and_then(|size| usize::try_from(size).ok());
-            if let Some(limit) = limit.filter(|_| one.flags() & set::EVAL != 0) {
-                let bytes = Attributes::new(&one.elements)
-                    .take(limit)
-                    .map(|element| {
-                        let payload = element.payload.len();
-                        (ATTRIBUTE_HEADER_BYTES + payload).next_multiple_of(ATTRIBUTE_HEADER_BYTES)
-                    })
-                    .sum();
-                one.elements.truncate(bytes);
+            if one.flags() & set::EVAL != 0 {
+                limit(one);
+            }
+            let kinds = set::INTERVAL | set::TIMEOUT | set::CONCAT;
+            if one.flags() & kinds == set::INTERVAL | set::TIMEOUT {
+                drop_lone_ends(one);
             }
         }
     }
+}
+
+fn limit(one: &mut Set) {
+    let limit = find(&one.attributes, set::DESC)
+        .and_then(|desc| find(desc.payload, set::DESC_SIZE)?.be32())
+        .and_then(|size| usize::try_from(size).ok());
+    if let Some(limit) = limit {
+        let bytes = one.elements().take(limit).map(length).sum();
+        one.elements.truncate(bytes);
+    }
+}
+
+/// In a dump, from the highest down, the end of an interval is followed by its start.
+fn drop_lone_ends(one: &mut Set) {
+    let elements: Vec<&[u8]> = one.elements().collect();
+    let mut kept = Vec::with_capacity(one.elements.len());
+    let mut at = 0;
+    for (index, payload) in elements.iter().enumerate() {
+        let bytes = at..at + length(payload);
+        at = bytes.end;
+        let followed = elements
+            .get(index + 1)
+            .is_some_and(|next| !ends_interval(next));
+        // At the very bottom there is an end without a start, for what lies below the first.
+        if !ends_interval(payload) || followed || is_lowest(payload) {
+            kept.extend_from_slice(one.elements.get(bytes).unwrap_or_default());
+        }
+    }
+    one.elements = kept;
+}
+
+fn is_lowest(payload: &[u8]) -> bool {
+    find(payload, element::KEY)
+        .and_then(|key| find(key.payload, DATA_VALUE))
+        .is_some_and(|value| value.payload.iter().all(|byte| *byte == 0))
+}
+
+/// What an element takes in a list of them, in bytes.
+fn length(payload: &[u8]) -> usize {
+    (ATTRIBUTE_HEADER_BYTES + payload.len()).next_multiple_of(ATTRIBUTE_HEADER_BYTES)
 }
