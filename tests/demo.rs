@@ -1,5 +1,7 @@
 //! `safe-apply demo`, by the real binary: as root, unprivileged, broken and interrupted.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // helpers of tests are not seen as tests
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;

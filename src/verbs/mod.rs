@@ -20,9 +20,9 @@ use anyhow::Result;
 use crate::cli::{Cli, Verb};
 use crate::client::err;
 use crate::exit::Exit;
+use crate::guardian::pids;
 use crate::guardian::recover::{Settled, Survey, survey};
 use crate::paths::Paths;
-use crate::guardian::pids;
 use crate::protocol::{Reply, Request};
 use crate::transaction::{Id, State, Store};
 
