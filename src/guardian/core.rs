@@ -35,6 +35,8 @@ pub struct Core {
     pub touched: Vec<Part>,
     /// Who is told.
     pub announcer: Announcer,
+    /// The apply failed before any of it reached the kernel.
+    pub untouched: bool,
     /// Whether the client that may run a command is still there.
     pub client_alive: bool,
     journal: Journal,
@@ -78,6 +80,7 @@ impl Core {
             checkpoint: None,
             applied: None,
             touched: Vec::new(),
+            untouched: false,
             client_alive: false,
             journal,
         };
@@ -163,7 +166,9 @@ impl Core {
     /// Ends the command of `run`, if one runs.
     pub fn stop_command(&self) {
         if matches!(self.meta.work, Work::Command) {
-            let client = self.client_alive.then_some(self.meta.client_pid);
+            // A guardian that has taken over has not heard of the client yet.
+            let known = self.client_alive || stop::is_client(&self.meta);
+            let client = known.then_some(self.meta.client_pid);
             stop::stop_command(&self.transaction.id, client);
         }
     }
@@ -172,6 +177,7 @@ impl Core {
     pub fn restore(&mut self) -> (Event, Detail) {
         self.announce_rollback();
         let restored = match &self.checkpoint {
+            Some(_) if self.untouched => Restored::default(),
             Some(checkpoint) => {
                 work::roll_back(&self.transaction, checkpoint, self.applied.as_ref())
             }

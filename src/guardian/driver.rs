@@ -264,7 +264,10 @@ impl Driver {
                 self.applying = false;
                 match result {
                     Ok(applied) => self.is_live(applied),
-                    Err(error) => self.fail(Event::ApplyFailed, &error),
+                    Err(error) => {
+                        self.core.untouched = error.is::<work::Untouched>();
+                        self.fail(Event::ApplyFailed, &error);
+                    }
                 }
                 if let Some(event) = self.deferred.take() {
                     self.push(event);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::core::Core;
 use super::lock::{self, RunLock};
@@ -61,12 +61,16 @@ pub fn survey(store: &Store, retry_failed: bool) -> Result<Survey> {
         return Ok(Survey::Pending);
     };
     let mut settled = Vec::new();
-    for transaction in store.list()? {
+    let all = store.list()?;
+    let newest = all.iter().rev().find(|one| one.has_begun()).map(|one| one.id.clone());
+    for transaction in all {
         let records = match transaction.records() {
             Ok(records) => records,
             // Its client died before the guardian began: nothing was touched.
-            Err(_) if !transaction.journal().exists() => continue,
-            Err(error) => return Err(error.into()),
+            Err(_) if !transaction.has_begun() => continue,
+            // A later one only began once this one was settled: it is history.
+            Err(_) if newest.as_ref() != Some(&transaction.id) => continue,
+            Err(error) => return Err(anyhow::Error::new(error).context(unreadable(&transaction))),
         };
         let Some(last) = records.last() else { continue };
         let failed = matches!(last.state, State::RestoreFailed { .. });
@@ -79,11 +83,21 @@ pub fn survey(store: &Store, retry_failed: bool) -> Result<Survey> {
     Ok(Survey::Quiet(settled))
 }
 
+/// What to do about a transaction of which nobody can tell how it ended.
+fn unreadable(transaction: &Transaction) -> String {
+    format!(
+        "it cannot be told how transaction {} ended, so the rules that are live may be unconfirmed; nothing was changed now. See that the rules are right (those from before are in {}), then move {} away",
+        transaction.id,
+        transaction.checkpoint().display(),
+        transaction.dir().display()
+    )
+}
+
 fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Settled> {
     let id = transaction.id.clone();
     let meta = transaction.meta()?;
     let rebooted = last.boot_id != clock::boot_id()?;
-    require_namespace(&id, &meta, rebooted)?;
+    let is_here = require_namespace(&transaction, &meta, rebooted)?;
     prepare_self::harden();
     let mut core = Core::open(store, transaction)?;
     if let Err(error) = core.load_snapshots() {
@@ -104,6 +118,8 @@ fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Sett
             match effect {
                 Effect::StopCommand => core.stop_command(),
                 Effect::Restore => next = Some(core.restore()),
+                // The rules went with their namespace.
+                Effect::RestoreIfLive if !is_here => next = Some((Event::Restored, core.detail())),
                 Effect::RestoreIfLive => next = Some(core.restore_if_live()),
                 Effect::FinishCommit => finish::commit(&mut core, store.paths()),
                 Effect::FinishRollback => {
@@ -138,7 +154,11 @@ fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Sett
         }
     }
     Ok(Settled {
-        message: message(&core),
+        message: if is_here {
+            message(&core)
+        } else {
+            "its network namespace is gone since the reboot, and its rules with it".to_owned()
+        },
         id,
         state: core.state,
     })
@@ -165,8 +185,8 @@ fn message(core: &Core) -> String {
     }
 }
 
-/// A checkpoint belongs to the namespace it was taken in.
-fn require_namespace(id: &Id, meta: &Meta, rebooted: bool) -> Result<()> {
+/// A checkpoint belongs to the namespace it was taken in; says whether that is still there.
+fn require_namespace(transaction: &Transaction, meta: &Meta, rebooted: bool) -> Result<bool> {
     let here = identity("self")?;
     // Namespaces do not outlive a boot; what is known then is only which one was the host's own.
     let fits = if rebooted {
@@ -174,18 +194,14 @@ fn require_namespace(id: &Id, meta: &Meta, rebooted: bool) -> Result<()> {
     } else {
         here == meta.netns
     };
-    if fits {
-        return Ok(());
+    if fits || rebooted {
+        return Ok(fits);
     }
-    if rebooted {
-        anyhow::bail!(
-            "transaction {id} belongs to a network namespace that is gone since the reboot; remove its directory when it is no longer of interest"
-        );
-    }
-    Err(anyhow::anyhow!(
-        "transaction {id} is not settled and belongs to another network namespace"
-    ))
-    .context("run 'safe-apply recover' there; nothing was changed here")
+    anyhow::bail!(
+        "transaction {} is not settled and belongs to another network namespace: run 'safe-apply recover' there, or move {} away if that namespace is gone. Nothing was changed here",
+        transaction.id,
+        transaction.dir().display()
+    )
 }
 
 /// At boot: a change that was rolled back, but whose rule file is still what this
@@ -211,8 +227,13 @@ pub fn boot_files(store: &Store) -> Result<Vec<Settled>> {
             | State::RestoreFailed { .. }
             | State::Abandoned { .. } => continue,
         }
-        let before = checkpoint::load(&transaction.checkpoint())?;
-        let applied = checkpoint::load(&transaction.applied())?;
+        let (Ok(before), Ok(applied)) = (
+            checkpoint::load(&transaction.checkpoint()),
+            checkpoint::load(&transaction.applied()),
+        ) else {
+            // It was never known in full, so it cannot be told from what is live.
+            continue;
+        };
         let restored = work::roll_back_if_live(&transaction, &before, &applied, true);
         let reason = Reason::Rebooted;
         let (state, message) = if !restored.differences.is_empty() {

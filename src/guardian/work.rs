@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::compile;
 use crate::checkpoint::{
-    self, Direction, Drift, LOCK_WAIT_ROLLBACK, Part, Proof, Snapshot, bring, drift, touched,
+    self, Direction, Drift, Failure, LOCK_WAIT_ROLLBACK, Part, Proof, Snapshot, bring, drift, touched,
 };
 use crate::connection::Known;
 use crate::legacy::Lock;
@@ -42,6 +42,12 @@ pub struct Applied {
     /// The connections that proved nothing.
     pub known: Known,
 }
+
+/// Nothing of the candidate was applied: there is nothing to restore, and what
+/// others changed meanwhile is theirs.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Untouched(String);
 
 /// How a rollback ended.
 #[derive(Debug, Default)]
@@ -116,7 +122,13 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
             };
             bring(compiled, &parts, &direction).map_err(|failures| {
                 let lines: Vec<String> = failures.iter().map(ToString::to_string).collect();
-                anyhow!(lines.join("\n"))
+                let only_nft = parts.iter().all(|part| matches!(part, Part::Nft(_)));
+                let refused = |one: &Failure| matches!(one, Failure::Overtaken(_));
+                if only_nft && failures.iter().all(refused) {
+                    Untouched(lines.join("\n")).into()
+                } else {
+                    anyhow!(lines.join("\n"))
+                }
             })?;
             let live = Snapshot::capture()?;
             let wrong: Vec<Part> = compiled
