@@ -62,7 +62,11 @@ pub fn survey(store: &Store, retry_failed: bool) -> Result<Survey> {
     };
     let mut settled = Vec::new();
     let all = store.list()?;
-    let newest = all.iter().rev().find(|one| one.has_begun()).map(|one| one.id.clone());
+    let newest = all
+        .iter()
+        .rev()
+        .find(|one| one.has_begun())
+        .map(|one| one.id.clone());
     for transaction in all {
         let records = match transaction.records() {
             Ok(records) => records,

@@ -23,7 +23,10 @@ pub fn is_client(meta: &Meta) -> bool {
     fs::read(format!("/proc/{}/cmdline", meta.client_pid)).is_ok_and(|line| {
         let words: Vec<_> = line.split(|byte| *byte == 0).collect();
         let words = words.strip_suffix(&[&b""[..]]).unwrap_or(&words);
-        let words: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        let words: Vec<_> = words
+            .iter()
+            .map(|word| String::from_utf8_lossy(word))
+            .collect();
         words.join(" ") == meta.command_line
     })
 }

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::compile;
 use crate::checkpoint::{
-    self, Direction, Drift, Failure, LOCK_WAIT_ROLLBACK, Part, Proof, Snapshot, bring, drift, touched,
+    self, Direction, Drift, Failure, LOCK_WAIT_ROLLBACK, Part, Proof, Snapshot, bring, drift,
+    touched,
 };
 use crate::connection::Known;
 use crate::legacy::Lock;
