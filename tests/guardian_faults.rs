@@ -134,7 +134,7 @@ fn a_command_that_hides_from_a_new_guardian() {
         "-c",
         &hidden,
     ];
-    let status = with_fault(&args, "table ip now", |dir| kill_guardian(dir));
+    let status = with_fault(&args, "table ip now", kill_guardian);
     assert_eq!(status, 3);
     let survives = fs::read_dir("/proc").unwrap().any(|entry| {
         let line = fs::read(entry.unwrap().path().join("cmdline")).unwrap_or_default();
