@@ -3,13 +3,18 @@
 //! Tools are found in fixed directories, never through `PATH`; each run has a
 //! deadline, and only the end of what a tool prints on standard error is kept.
 
+mod spawn;
+
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+pub use spawn::Running;
+use spawn::wait_until;
 
 /// Directories searched for tools, in this order.
 pub const TOOL_DIRS: [&str; 6] = [
@@ -83,6 +88,7 @@ pub struct Run {
     stdin: Vec<u8>,
     envs: Vec<(String, std::ffi::OsString)>,
     deadline: Duration,
+    bare: bool,
 }
 
 /// The absolute path of `tool`, or which Debian package has it.
@@ -110,7 +116,7 @@ fn package_of(tool: &str) -> &'static str {
         "nft" => "nftables",
         "ipset" => "ipset",
         "ip" | "ss" => "iproute2",
-        "ssh" => "openssh-client",
+        "ssh" | "ssh-keygen" => "openssh-client",
         "sshd" => "openssh-server",
         "tmux" => "tmux",
         "screen" => "screen",
@@ -137,6 +143,7 @@ impl Run {
             stdin: Vec::new(),
             envs: Vec::new(),
             deadline: DEFAULT_DEADLINE,
+            bare: false,
         }
     }
 
@@ -168,6 +175,21 @@ impl Run {
         self
     }
 
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if self.bare {
+            command.env_clear();
+        }
+        command
+            .args(&self.args)
+            .env("LC_ALL", "C")
+            .env("PATH", TOOL_DIRS.join(":"));
+        for (name, value) in &self.envs {
+            command.env(name, value);
+        }
+        command
+    }
+
     /// Runs the tool to its end, whatever its exit status.
     ///
     /// # Errors
@@ -179,17 +201,11 @@ impl Run {
             source,
         };
         let until = Instant::now() + self.deadline;
-        let mut command = Command::new(&self.program);
+        let mut command = self.command();
         command
-            .args(&self.args)
-            .env("LC_ALL", "C")
-            .env("PATH", TOOL_DIRS.join(":"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        for (name, value) in &self.envs {
-            command.env(name, value);
-        }
         let mut child = command.spawn().map_err(start)?;
         let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(mut stdin), Some(stdout), Some(stderr)) = streams else {
@@ -249,31 +265,6 @@ fn collect(mut stream: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
         let _ = sender.send(bytes);
     });
     receiver
-}
-
-/// Waits for `child` by its pidfd; kills and reaps it at `until` and then says `None`.
-fn wait_until(child: &mut Child, until: Instant) -> std::io::Result<Option<ExitStatus>> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::process::{Pid, PidfdFlags, pidfd_open};
-    let pid = Pid::from_child(child);
-    let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
-        }
-        let timeout = Timespec::try_from(left).ok();
-        let mut fds = [PollFd::new(&pidfd, PollFlags::IN)];
-        match poll(&mut fds, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
 }
 
 /// `status` in words: `exit status 2`, `killed by signal 9`.

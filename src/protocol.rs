@@ -132,6 +132,8 @@ pub enum Notice {
     },
     /// A confirmation was accepted.
     Confirmed {
+        /// Who.
+        by: String,
         /// From where.
         peer: Option<String>,
         /// Whether it was forced.

@@ -1,4 +1,11 @@
 //! nf_tables: rule files found in the wild survive destruction, byte for byte.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test fails by panicking and tells by printing"
+)]
 
 mod nftables_support;
 
@@ -66,10 +73,16 @@ fn bring_back(to: &Ruleset, level: Level, what: &Path) {
     bring_at(&live, to, &union(&live, to), level)
         .unwrap_or_else(|error| panic!("{}, {level:?}: {error}", what.display()));
     let now = Ruleset::capture().unwrap();
-    for id in now.differing(to, Compare::Rules) {
-        let lines = to.describe_difference(&now, &id);
-        panic!("{}, {level:?}: table {id}: {lines:?}", what.display());
-    }
+    let differing = now.differing(to, Compare::Rules);
+    let lines: Vec<_> = differing
+        .iter()
+        .flat_map(|id| to.describe_difference(&now, id))
+        .collect();
+    assert!(
+        differing.is_empty(),
+        "{}, {level:?}: {differing:?}: {lines:?}",
+        what.display()
+    );
 }
 
 #[test]

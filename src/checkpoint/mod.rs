@@ -3,6 +3,7 @@
 mod bring;
 mod drift;
 mod file;
+mod neighbours;
 mod prove;
 mod render;
 
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use bring::{Direction, Failure, LOCK_WAIT_ROLLBACK, bring};
 pub use drift::{Drift, drift, touched};
 pub use file::{FileError, load, save};
+pub use neighbours::neighbours;
 pub use prove::{Proof, prove, scratch_for};
 pub use render::render;
 

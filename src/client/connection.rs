@@ -100,7 +100,7 @@ impl Sender {
     }
 }
 
-/// Asks one thing of the guardian; `None` when there is none.
+/// Asks one thing of the guardian; `None` when there is none, or when it died over it.
 ///
 /// # Errors
 /// When it does not answer.
@@ -109,11 +109,13 @@ pub fn request(paths: &Paths, request: &Request) -> Result<Option<Reply>> {
         return Ok(None);
     };
     connection.writer.set_read_timeout(Some(ANSWER_MAX))?;
-    connection.send(request)?;
-    let line = connection
-        .line()?
-        .context("the guardian ended without an answer; see 'safe-apply status'")?;
-    Ok(Some(serde_json::from_str(&line)?))
+    if connection.send(request).is_err() {
+        return Ok(None);
+    }
+    match connection.line()? {
+        Some(line) => Ok(Some(serde_json::from_str(&line)?)),
+        None => Ok(None),
+    }
 }
 
 /// What is pending, if anything is.

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use super::bar::Bar;
 use super::command::Command;
 use super::connection::Connection;
+use super::interrupt::Interrupts;
 use super::render::{self, Style};
 use crate::exit::Exit;
+use crate::guardian::detach::LAUNCH_LOG;
 use crate::guardian::recover::{Survey, survey};
 use crate::protocol::{Announcement, Notice, Reply, Request};
 use crate::transaction::{Id, State, Store};
@@ -20,6 +20,8 @@ use crate::transaction::{Id, State, Store};
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
 /// Pause between two attempts to reach the successor.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(50);
+/// How often the client waits for another process that settles the transaction.
+const SETTLED_ELSEWHERE_MAX: usize = 24;
 
 /// How a transaction is followed.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct Follow {
     pub detach: bool,
     /// What to run when the guardian says so.
     pub command: Option<Command>,
+    /// Caught since before the guardian was started.
+    pub interrupts: Interrupts,
 }
 
 /// Shows what happens until there is an outcome; returns the exit status for it.
@@ -42,60 +46,54 @@ pub struct Follow {
 /// When neither the guardian nor its records can be read.
 pub fn follow(store: &Store, follow: Follow) -> Result<Exit> {
     let mut follower = Follower {
-        signals: Signals::new([SIGINT, SIGTERM])?.handle(),
-        follow,
+        signals: follow.interrupts.forward(store.paths(), &follow.id),
+        id: follow.id,
+        style: follow.style,
+        detach: follow.detach,
+        command: follow.command,
         seen: HashSet::new(),
         bar: Bar::default(),
     };
-    follower.forward_signals(store)?;
+    let mut settled_elsewhere = 0;
     let mut until = Instant::now() + RECONNECT_MAX;
     loop {
-        if let Some(connection) = Connection::open(store.paths())? {
-            if let Some(exit) = follower.watch(connection)? {
-                follower.bar.clear();
-                return Ok(exit);
-            }
-            until = Instant::now() + RECONNECT_MAX;
+        if let Some(connection) = Connection::open(store.paths())?
+            && let Some(exit) = follower.watch(connection)?
+        {
+            follower.bar.clear();
+            return Ok(exit);
         }
-        if let Some(exit) = recorded(store, &follower.follow.id) {
+        if let Some(exit) = recorded(store, &follower.id) {
             return Ok(follower.end(store, exit));
         }
         if Instant::now() >= until {
             follower.bar.clear();
-            return orphaned(store, &follower.follow.id);
+            if let Some(exit) = orphaned(store, &follower.id)? {
+                return Ok(exit);
+            }
+            settled_elsewhere += 1;
+            anyhow::ensure!(
+                settled_elsewhere < SETTLED_ELSEWHERE_MAX,
+                "another safe-apply is settling transaction {}; see 'safe-apply status'",
+                follower.id
+            );
+            until = Instant::now() + RECONNECT_MAX;
         }
         std::thread::sleep(RECONNECT_PAUSE);
     }
 }
 
 struct Follower {
-    follow: Follow,
+    id: Id,
+    style: Style,
+    detach: bool,
+    command: Option<Command>,
     seen: HashSet<String>,
     bar: Bar,
     signals: signal_hook::iterator::Handle,
 }
 
 impl Follower {
-    /// Asks for a rollback when the user wants out.
-    fn forward_signals(&mut self, store: &Store) -> Result<()> {
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        self.signals = signals.handle();
-        let paths = store.paths().clone();
-        let request = Request::Rollback {
-            id: Some(self.follow.id.clone()),
-        };
-        std::thread::spawn(move || {
-            for _ in signals.forever() {
-                // A guardian that is gone is noticed by who reads.
-                if let Ok(Some(mut connection)) = Connection::open(&paths) {
-                    let _ = connection.send(&request);
-                    let _ = connection.line();
-                }
-            }
-        });
-        Ok(())
-    }
-
     /// Reads notices up to the outcome; `None` when the guardian dies before.
     fn watch(&mut self, mut connection: Connection) -> Result<Option<Exit>> {
         if connection.send(&Request::Watch).is_err() {
@@ -113,12 +111,16 @@ impl Follower {
                 }
                 continue;
             };
+            if announcement.transaction != self.id {
+                // This one has ended, and another has begun.
+                return Ok(None);
+            }
             self.show(&line, &announcement);
             exit = exit.or_else(|| render::exit(&announcement.notice));
             match &announcement.notice {
-                Notice::Live { .. } if self.follow.detach => return Ok(Some(Exit::Success)),
+                Notice::Live { .. } if self.detach => return Ok(Some(Exit::Success)),
                 Notice::Applying { command: true } => {
-                    if let Some(command) = self.follow.command.take() {
+                    if let Some(command) = self.command.take() {
                         command.run(connection.sender()?);
                     }
                 }
@@ -129,7 +131,7 @@ impl Follower {
     }
 
     fn show(&mut self, line: &str, announcement: &Announcement) {
-        if self.follow.style == Style::Json {
+        if self.style == Style::Json {
             super::out(line);
             return;
         }
@@ -143,7 +145,7 @@ impl Follower {
         }
         if let Notice::Live { deadline_ms, .. } | Notice::Extended { deadline_ms, .. } =
             announcement.notice
-            && !self.follow.detach
+            && !self.detach
         {
             self.bar.count_to(deadline_ms);
         }
@@ -151,7 +153,7 @@ impl Follower {
 
     /// Shows from the event log what came after the last line that was received.
     fn end(&mut self, store: &Store, exit: Exit) -> Exit {
-        let log = store.get(self.follow.id.clone()).file(crate::guardian::LOG);
+        let log = store.get(self.id.clone()).file(crate::guardian::LOG);
         for line in std::fs::read_to_string(log).unwrap_or_default().lines() {
             if self.seen.insert(line.to_owned())
                 && let Ok(announcement) = serde_json::from_str(line)
@@ -194,16 +196,24 @@ const fn of_state(state: &State) -> Option<Exit> {
     }
 }
 
-/// Guardian and successor are both gone: settles the transaction.
-fn orphaned(store: &Store, id: &Id) -> Result<Exit> {
-    super::err("The guardian and its successor are gone; settling the transaction.");
+/// Guardian and successor are both gone: settles the transaction. `None` when somebody else does.
+fn orphaned(store: &Store, id: &Id) -> Result<Option<Exit>> {
     let Survey::Quiet(settled) = survey(store, false)? else {
-        anyhow::bail!(
-            "another safe-apply is settling transaction {id}; see 'safe-apply show {id}'"
-        );
+        return Ok(None);
     };
+    super::err("The guardian and its successor are gone; settling the transaction.");
     for one in &settled {
         super::err(&format!("Transaction {}: {}.", one.id, one.message));
     }
-    Ok(recorded(store, id).unwrap_or(Exit::Failed))
+    let transaction = store.get(id.clone());
+    if transaction.has_begun() {
+        return Ok(Some(recorded(store, id).unwrap_or(Exit::Failed)));
+    }
+    let log = std::fs::read_to_string(transaction.file(LAUNCH_LOG)).unwrap_or_default();
+    // Without its directory no guardian that comes late can begin.
+    transaction.discard();
+    anyhow::bail!(
+        "the guardian died before it could begin; the firewall is untouched. {}",
+        log.trim()
+    )
 }

@@ -4,10 +4,12 @@ mod bar;
 pub mod command;
 pub mod connection;
 mod follow;
+mod interrupt;
 mod render;
 
 pub use connection::{Connection, pending, request};
 pub use follow::{Follow, follow};
+pub use interrupt::Interrupts;
 pub use render::{Style, lines};
 
 use std::io::Write;

@@ -44,12 +44,12 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
             "Extended: {deadline_seconds} s left to confirm. The new rules are live but not confirmed."
         )],
         Notice::Refused { message } => vec![format!(
-            "A confirmation was refused: {message} The new rules are live but not confirmed."
+            "A confirmation was refused: {message}. The new rules are live but not confirmed."
         )],
-        Notice::Confirmed { peer, forced } => vec![match (peer, forced) {
-            (Some(peer), false) => format!("Confirmed over a new connection from {peer}."),
-            (Some(peer), true) => format!("Confirmed by force from {peer}."),
-            (None, _) => "Confirmed by force.".to_owned(),
+        Notice::Confirmed { by, peer, forced } => vec![match (peer, forced) {
+            (Some(peer), false) => format!("Confirmed by {by} over a new connection from {peer}."),
+            (Some(peer), true) => format!("Confirmed by {by}, by force, from {peer}."),
+            (None, _) => format!("Confirmed by {by}, by force."),
         }],
         Notice::Committed { changed: true } => {
             vec!["Committed: the new rules are live and stay.".to_owned()]

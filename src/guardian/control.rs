@@ -57,36 +57,53 @@ pub fn socket_path(paths: &Paths) -> PathBuf {
 /// The listening side.
 #[derive(Debug)]
 pub struct Control {
-    listener: UnixListener,
+    /// None where it could not be bound: the rollback comes all the same.
+    listener: Option<UnixListener>,
     writers: JoinSet<()>,
     inputs: UnboundedSender<Input>,
 }
 
 impl Control {
+    /// A control socket that does not exist yet; see [`Control::bind`].
+    #[must_use]
+    pub fn new() -> (Self, UnboundedReceiver<Input>) {
+        let (inputs, receiver) = unbounded_channel();
+        let control = Self {
+            listener: None,
+            writers: JoinSet::new(),
+            inputs,
+        };
+        (control, receiver)
+    }
+
     /// Binds the socket; the caller holds the lock, so one that is there is stale.
     ///
     /// # Errors
     /// When it cannot be bound or its mode cannot be set.
-    pub fn bind(paths: &Paths, config: &Config) -> Result<(Self, UnboundedReceiver<Input>)> {
+    pub fn bind(&mut self, paths: &Paths, config: &Config) -> Result<()> {
         let path = socket_path(paths);
         let _ = fs::remove_file(&path);
         let listener = UnixListener::bind(&path)
             .with_context(|| format!("cannot listen on {}", path.display()))?;
         restrict(&path, config).with_context(|| format!("cannot protect {}", path.display()))?;
-        let (inputs, receiver) = unbounded_channel();
-        let control = Self {
-            listener,
-            writers: JoinSet::new(),
-            inputs,
-        };
-        Ok((control, receiver))
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    /// Whether the socket is where clients look for it.
+    #[must_use]
+    pub fn is_reachable(&self, paths: &Paths) -> bool {
+        self.listener.is_some() && socket_path(paths).exists()
     }
 
     /// Serves connections for ever; cancelled when the event loop has something else to do.
     pub async fn serve(&mut self) {
         loop {
+            let Some(listener) = &self.listener else {
+                return std::future::pending().await;
+            };
             // A failed accept concerns that client alone.
-            if let Ok((stream, _)) = self.listener.accept().await
+            if let Ok((stream, _)) = listener.accept().await
                 && let Ok(cred) = stream.peer_cred()
             {
                 let peer = Peer {

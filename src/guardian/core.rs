@@ -48,7 +48,7 @@ impl Core {
     pub fn open(store: &Store, transaction: Transaction) -> Result<Self> {
         let meta = transaction.meta()?;
         let (durable, volatile) = (transaction.journal(), transaction.volatile_journal());
-        let is_new = !durable.exists() && !volatile.exists();
+        let is_new = !transaction.has_begun();
         let mut journal = if is_new {
             Journal::create(&durable, &volatile).context("the firewall is untouched")?
         } else {

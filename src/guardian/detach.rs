@@ -16,13 +16,26 @@ use crate::transaction::Transaction;
 
 /// What the guardian says on standard output once it can be talked to.
 pub const READY: &str = "ready";
+/// What guardian and successor print on standard error, in the transaction's directory.
+pub const LAUNCH_LOG: &str = "guardian.log";
+
+/// Another guardian holds the lock; nothing was begun.
+#[derive(Debug, thiserror::Error)]
+#[error("another transaction is pending; see 'safe-apply status'")]
+pub struct Busy;
 
 /// The path of this very program, also after it was replaced on disk.
 #[must_use]
 pub fn own_binary() -> PathBuf {
+    use std::os::unix::fs::MetadataExt;
     let link = PathBuf::from("/proc/self/exe");
+    let inode = |path: &Path| {
+        let found = std::fs::metadata(path).ok()?;
+        Some((found.dev(), found.ino()))
+    };
     match std::fs::read_link(&link) {
-        Ok(path) if path.exists() => path,
+        // Another file of that name may be another version, or half a one.
+        Ok(path) if inode(&path).is_some_and(|one| inode(&link) == Some(one)) => path,
         Ok(_) | Err(_) => link,
     }
 }
@@ -56,6 +69,8 @@ pub fn start_successor(transaction: &Transaction) -> Result<Pid> {
 
 /// Starts the guardian of `transaction`, and waits until it can be talked to.
 ///
+/// Without an answer it may be that a successor is taking over: the caller follows and sees.
+///
 /// # Errors
 /// When it cannot be started, or says why it will not.
 pub fn launch(transaction: &Transaction) -> Result<()> {
@@ -66,7 +81,7 @@ pub fn launch(transaction: &Transaction) -> Result<()> {
         .create(true)
         .append(true)
         .mode(0o600)
-        .open(transaction.file("guardian.log"))?;
+        .open(transaction.file(LAUNCH_LOG))?;
     let mut child = Command::new(own_binary())
         .args(["__successor", transaction.id.as_str()])
         .current_dir("/")
@@ -81,11 +96,8 @@ pub fn launch(transaction: &Transaction) -> Result<()> {
         stdout.read_to_string(&mut answer)?;
     }
     match answer.trim() {
-        READY => Ok(()),
-        "" => bail!(
-            "the guardian died before it could be talked to; see {}",
-            transaction.file("guardian.log").display()
-        ),
+        READY | "" => Ok(()),
+        refusal if refusal == Busy.to_string() => Err(Busy.into()),
         refusal => bail!("{refusal}"),
     }
 }

@@ -29,6 +29,8 @@ use crate::transaction::{Effect, Event, Id, State, Store, clock};
 const ARRIVALS_EVERY: Duration = Duration::from_millis(500);
 /// How long a guardian waits for the lock of one that has just died.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
+/// How long a new transaction waits for a verb that only looks around.
+const LOCK_WAIT_NEW: Duration = Duration::from_secs(1);
 
 /// What the loop hears of.
 enum Heard {
@@ -75,21 +77,29 @@ pub fn run(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
 }
 
 async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
-    let Some(_lock) = RunLock::take(store.paths(), LOCK_WAIT)? else {
-        say("another transaction is pending; see 'safe-apply status'");
-        return Ok(());
-    };
     let transaction = store.get(id.clone());
-    if transaction
-        .last()
-        .is_ok_and(|last| last.is_some_and(|record| record.detail.finished))
+    let is_new = !transaction.has_begun();
+    if let Err(error) = store.prepare()
+        && is_new
     {
+        say(&format!("{error:#}"));
+        return Err(error);
+    }
+    let wait = if is_new { LOCK_WAIT_NEW } else { LOCK_WAIT };
+    let lock = RunLock::take(store.paths(), wait)?;
+    if finished(&transaction) {
         return Ok(());
     }
+    let Some(_lock) = lock else {
+        say(&detach::Busy.to_string());
+        // One that has begun must come to an end: the successor tries again.
+        anyhow::ensure!(is_new, "transaction {id} is locked by another process");
+        return Ok(());
+    };
     prepare_self::harden();
     let core = Core::open(store, transaction).inspect_err(|error| say(&format!("{error:#}")))?;
-    let (mut control, mut inputs) = Control::bind(store.paths(), &core.config)
-        .inspect_err(|error| say(&format!("{error:#}")))?;
+    let (mut control, mut inputs) = Control::new();
+    let bound = control.bind(store.paths(), &core.config);
     let (heard, mut hears) = unbounded_channel();
     listen_for_signals(heard.clone())?;
     let mut driver = Driver {
@@ -111,7 +121,15 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
         heard,
         closed: false,
     };
-    lock::record(store.paths(), &driver.pids)?;
+    let reachable = bound.and_then(|()| lock::record(store.paths(), &driver.pids));
+    match reachable {
+        Ok(()) => {}
+        // Nothing has begun: better not to begin.
+        Err(error) if matches!(driver.core.state, State::Prepared | State::Armed) => {
+            driver.fail(Event::PrepareFailed, &error);
+        }
+        Err(error) => driver.core.warn(format!("{error:#}; going on without")),
+    }
     driver.watch_successor();
     driver.begin();
     say(detach::READY);
@@ -124,6 +142,12 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
     lock::forget(store.paths());
     control.flush().await;
     Ok(())
+}
+
+fn finished(transaction: &crate::transaction::Transaction) -> bool {
+    transaction
+        .last()
+        .is_ok_and(|last| last.is_some_and(|record| record.detail.finished))
 }
 
 /// Says one line to the process that waits for this one to be ready, if any.
@@ -187,7 +211,24 @@ impl Driver {
                 Some(heard) = hears.recv() => heard,
                 _ = look.tick(), if awaiting => Heard::Look,
             };
+            if matches!(heard, Heard::Look) {
+                self.stay_reachable(control);
+            }
             self.hear(heard);
+        }
+    }
+
+    /// Makes the control socket anew where somebody has cleaned up the runtime directory.
+    fn stay_reachable(&mut self, control: &mut Control) {
+        let paths = self.store.paths();
+        if control.is_reachable(paths) || self.store.prepare().is_err() {
+            return;
+        }
+        // Tried again at the next look.
+        let bound = control.bind(paths, &self.core.config);
+        if bound.and_then(|()| lock::record(paths, &self.pids)).is_ok() {
+            self.core
+                .warn("the control socket was gone and has been made anew");
         }
     }
 
@@ -255,6 +296,9 @@ impl Driver {
 
     fn is_live(&mut self, applied: Applied) {
         let changed = !applied.touched.is_empty() || self.core.meta.persist.is_some();
+        for warning in applied.warnings {
+            self.core.warn(warning);
+        }
         self.known = Some(applied.known);
         self.core.touched = applied.touched;
         self.core.applied = Some(applied.live);
@@ -338,10 +382,20 @@ impl Driver {
 
     fn prepare(&mut self) {
         let (transaction, meta) = (self.core.transaction.clone(), self.core.meta.clone());
+        self.on_a_thread(Heard::Prepared, move || work::prepare(&transaction, &meta));
+    }
+
+    /// Does blocking work aside; a panic in it counts as an error, not as silence.
+    fn on_a_thread<T: Send + 'static>(
+        &self,
+        hear: fn(Result<T>) -> Heard,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) {
         let heard = self.heard.clone();
-        tokio::task::spawn_blocking(move || {
+        tokio::spawn(async move {
+            let result = tokio::task::spawn_blocking(work).await;
             // Nobody hears it when the transaction was called off meanwhile.
-            let _ = heard.send(Heard::Prepared(work::prepare(&transaction, &meta)));
+            let _ = heard.send(hear(result.unwrap_or_else(|error| Err(error.into()))));
         });
     }
 
@@ -377,10 +431,7 @@ impl Driver {
         };
         self.applying = true;
         let (transaction, meta) = (self.core.transaction.clone(), self.core.meta.clone());
-        let heard = self.heard.clone();
-        tokio::task::spawn_blocking(move || {
-            let _ = heard.send(Heard::Applied(work(&transaction, &meta, &ready)));
-        });
+        self.on_a_thread(Heard::Applied, move || work(&transaction, &meta, &ready));
     }
 
     pub(super) fn set_timer(&mut self, at_ms: Option<u64>) {

@@ -18,33 +18,50 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Held by the guardian, or by whoever settles what a dead one left; the kernel
 /// releases it with the process.
+///
+/// It is held on a file in the runtime directory and on the state directory itself:
+/// one that is removed and made anew must not make a second owner.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: File,
+    _held: Vec<File>,
 }
 
 impl RunLock {
     /// Takes the lock; `None` when somebody else still has it after `wait`.
     ///
     /// # Errors
-    /// When the lock file cannot be opened.
+    /// When neither of the two can be opened; a full `/run` must not stop a rollback.
     pub fn take(paths: &Paths, wait: Duration) -> io::Result<Option<Self>> {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .mode(0o600)
-            .open(paths.run.join("lock"))?;
+            .open(paths.run.join("lock"));
+        let to_hold = match (File::open(&paths.state), file) {
+            (Ok(state), Ok(file)) => vec![state, file],
+            (Ok(one), Err(_)) | (Err(_), Ok(one)) => vec![one],
+            (Err(_), Err(error)) => return Err(error),
+        };
         let until = Instant::now() + wait;
-        loop {
-            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Some(Self { _file: file })),
-                Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
-                    std::thread::sleep(LOOK_AGAIN);
-                }
-                Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
-                Err(error) => return Err(error.into()),
+        for file in &to_hold {
+            if !lock_until(file, until)? {
+                return Ok(None);
             }
+        }
+        Ok(Some(Self { _held: to_hold }))
+    }
+}
+
+fn lock_until(file: &File, until: Instant) -> io::Result<bool> {
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(false),
+            Err(error) => return Err(error.into()),
         }
     }
 }

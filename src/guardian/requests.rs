@@ -10,7 +10,7 @@ use super::driver::Driver;
 use super::finish;
 use crate::checkpoint::{self, Snapshot};
 use crate::config::may_confirm;
-use crate::connection::{Verdict, judge};
+use crate::connection::{Verdict, judge, origin};
 use crate::exit::Exit;
 use crate::protocol::{Notice, Reply, Request, Status};
 use crate::transaction::journal::Detail;
@@ -138,11 +138,16 @@ impl Driver {
     }
 
     fn confirm(&mut self, peer: Peer, force: bool) -> Reply {
+        if self.core.state == State::Committed {
+            return Reply::Done {
+                message: "Confirmed already. The new rules are live and stay.".to_owned(),
+            };
+        }
         if self.core.state != State::AwaitingConfirm {
             return refused(
                 Exit::Failed,
                 format!(
-                    "there is nothing to confirm: the transaction is in the state '{}'",
+                    "there is nothing to confirm yet or any more: the transaction is in the state '{}'",
                     self.core.state.name()
                 ),
             );
@@ -171,7 +176,7 @@ impl Driver {
                 format!("{why}\nThe new rules are live but not confirmed; the countdown goes on."),
             );
         }
-        self.commit(from, why.is_some())
+        self.commit(peer, from, why.is_some())
     }
 
     /// Where the new connection comes from, or why this is not one.
@@ -188,7 +193,7 @@ impl Driver {
         }
     }
 
-    fn commit(&mut self, from: Option<String>, forced: bool) -> Reply {
+    fn commit(&mut self, peer: Peer, from: Option<String>, forced: bool) -> Reply {
         let changes = match self.drift() {
             Ok(lines) => lines,
             Err(error) => {
@@ -223,7 +228,9 @@ impl Driver {
                 saved: "they stay as they are".to_owned(),
             });
         }
+        let who = origin(Path::new("/proc"), peer.pid).user;
         self.core.announcer.say(Notice::Confirmed {
+            by: who.unwrap_or_else(|| format!("user {}", peer.uid)),
             peer: from.clone(),
             forced,
         });

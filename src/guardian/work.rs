@@ -37,6 +37,8 @@ pub struct Applied {
     pub touched: Vec<Part>,
     /// How they differ, in lines for people.
     pub changes: Vec<String>,
+    /// What other programs have lost, where that was not known before.
+    pub warnings: Vec<String>,
     /// The connections that proved nothing.
     pub known: Known,
 }
@@ -88,6 +90,7 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
                 compile::compile(transaction, &meta.work, &checkpoint, &private_lock)
             })??;
             warnings.extend(noted);
+            warnings.extend(checkpoint::neighbours(&checkpoint, &compiled));
             checkpoint::save(&compiled, &transaction.applied())?;
             Some(compiled)
         }
@@ -160,10 +163,16 @@ fn settle(
     }
     let touched = parts.map_or_else(|| touched(checkpoint, Some(&live), &live), <[Part]>::to_vec);
     let changes = checkpoint.describe(&live, &touched);
+    let warnings = match parts {
+        // Told before anything was applied.
+        Some(_) => Vec::new(),
+        None => checkpoint::neighbours(checkpoint, &live),
+    };
     Ok(Applied {
         live,
         touched,
         changes,
+        warnings,
         known,
     })
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
     AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send,
@@ -77,7 +77,7 @@ impl Socket {
     /// # Errors
     /// What `send(2)` says.
     pub fn send(&self, bytes: &[u8]) -> Result<(), Error> {
-        send(&self.fd, bytes, SendFlags::empty())?;
+        retry_on_intr(|| send(&self.fd, bytes, SendFlags::empty()))?;
         Ok(())
     }
 
@@ -98,7 +98,9 @@ impl Socket {
     /// # Errors
     /// What `recv(2)` says; [`Error::Malformed`] for a datagram larger than the buffer.
     pub fn receive(&mut self, flags: RecvFlags) -> Result<Messages<'_>, Error> {
-        let (kept, full) = recv(&self.fd, &mut self.buffer[..], flags | RecvFlags::TRUNC)?;
+        // With a timeout set, a signal interrupts even where its handler asks for a restart.
+        let (kept, full) =
+            retry_on_intr(|| recv(&self.fd, &mut self.buffer[..], flags | RecvFlags::TRUNC))?;
         if full > kept {
             return Err(Error::Malformed);
         }

@@ -91,7 +91,9 @@ impl Batch {
             netlink::Error::Errno(Errno::MSGSIZE | Errno::NOBUFS) => {
                 Error::BufferTooSmall { bytes: bytes.len() }
             }
-            other => Error::Netlink(other),
+            netlink::Error::Errno(_) | netlink::Error::Interrupted | netlink::Error::Malformed => {
+                Error::Netlink(error)
+            }
         })?;
         let mut refusal = None;
         // The kernel has queued all its answers by the time that the send returns.

@@ -2,9 +2,10 @@
 
 use super::batch::{Batch, Refusal};
 use super::error::Error;
-use super::guard;
 use super::model::{Ruleset, TableId};
 use super::plan;
+use super::settle::Settlement;
+use super::shield::Shield;
 
 /// How much of a table that differs stays in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,11 +38,13 @@ impl Level {
 /// # Errors
 /// [`Error::Concurrent`] when the rules changed since `live` was captured;
 /// [`Error::Refused`] when the kernel does not take it in any way. Nothing was
-/// changed then. [`Error::GuardLeft`] when all is in place but for a superfluous `drop`.
+/// changed then. [`Error::Unfinished`] when all is in place but a last step, without which the
+/// rules drop more than they should.
 pub fn bring(live: &Ruleset, target: &Ruleset, tables: &[TableId]) -> Result<(), Error> {
     let mut levels: Vec<_> = tables.iter().map(|id| (id, Level::Fine)).collect();
+    let mut generation = live.generation;
     loop {
-        let refusal = match attempt(live, target, &levels) {
+        let refusal = match attempt(live, target, &levels, &mut generation) {
             Ok(()) => return Ok(()),
             Err(refusal) => refusal,
         };
@@ -74,35 +77,60 @@ pub fn bring_at(
     level: Level,
 ) -> Result<(), Error> {
     let levels: Vec<_> = tables.iter().map(|id| (id, level)).collect();
-    attempt(live, target, &levels).map_err(|refusal| refusal.error)
+    let mut generation = live.generation;
+    attempt(live, target, &levels, &mut generation).map_err(|refusal| refusal.error)
 }
 
-fn attempt(live: &Ruleset, target: &Ruleset, levels: &[(&TableId, Level)]) -> Result<(), Refusal> {
-    let mut batch = Batch::new(Some(live.generation));
-    let mut guards = Vec::new();
-    let (wanted, unwanted): (Vec<_>, Vec<_>) = levels
-        .iter()
-        .partition(|(id, _)| target.table(id).is_some());
+fn attempt(
+    live: &Ruleset,
+    target: &Ruleset,
+    levels: &[(&TableId, Level)],
+    generation: &mut u32,
+) -> Result<(), Refusal> {
     // In the target's order, so that tables that are created come out in it.
-    for table in &target.tables {
-        let Some((id, level)) = wanted.iter().find(|(id, _)| **id == table.id) else {
-            continue;
-        };
-        match live.table(id) {
-            Some(present) => plan::change(&mut batch, present, table, *level, &mut guards),
-            None => plan::create(&mut batch, table, &mut guards),
+    let mut created = Vec::new();
+    let mut changed = Vec::new();
+    for wanted in &target.tables {
+        if let Some((id, level)) = levels.iter().find(|(id, _)| **id == wanted.id) {
+            match live.table(id) {
+                Some(present) => changed.push((present, wanted, *level)),
+                None => created.push(wanted),
+            }
         }
     }
-    // What replaces a table is there before the table goes.
-    for (id, _) in unwanted {
-        if live.table(id).is_some() {
-            plan::delete(&mut batch, id);
+    let unwanted: Vec<_> = levels
+        .iter()
+        .filter(|(id, _)| target.table(id).is_none())
+        .filter_map(|(id, _)| live.table(id))
+        .collect();
+
+    let shield = Shield::raise(&changed, &created, generation)?;
+    let mut later = Settlement::default();
+    let mut batch = Batch::new(Some(*generation));
+    for (present, wanted, level) in changed {
+        plan::change(&mut batch, present, wanted, level, &mut later);
+    }
+    for wanted in created {
+        plan::create(&mut batch, wanted, &mut later);
+    }
+    let alone = batch.is_empty();
+    for present in unwanted {
+        // What replaces a table is in force before the table goes.
+        if alone || present.chains.iter().all(|chain| !chain.is_base()) {
+            plan::delete(&mut batch, &present.id);
+        } else {
+            later.delete(present);
         }
     }
     if batch.is_empty() {
         return Ok(());
     }
-    batch.commit(|echo| guard::note(&mut guards, echo))?;
-    guard::remove(&guards)?;
-    Ok(())
+    let committed = batch.commit(|echo| later.note(echo));
+    if committed.is_err() {
+        later = Settlement::default();
+    }
+    shield.lower(&mut later);
+    let finished = later.finish(generation);
+    committed?;
+    Ok(finished?)
 }

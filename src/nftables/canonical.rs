@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::compare::Compare;
+use super::counts::counted;
 use super::expressions::{self, Expression, bare};
 use super::kernel::{element, expression, object, rule, set};
 use super::model::{Object, Rule, Set, Table};
@@ -56,6 +57,11 @@ impl<'a> Canonical<'a> {
         std::mem::replace(&mut self.touched, false)
     }
 
+    /// Whether no rule owns anything: equal rules are equal bytes then.
+    pub fn is_plain(&self) -> bool {
+        self.anonymous.is_empty() && self.bound.is_empty()
+    }
+
     /// A rule, with the anonymous sets and bound chains that it owns.
     pub fn rule(&mut self, one: &Rule) -> Vec<u8> {
         let mut out = Vec::with_capacity(one.attributes.len());
@@ -78,7 +84,7 @@ impl<'a> Canonical<'a> {
     /// A set's header; the name only where the set has one of its own.
     pub fn set_header(&mut self, one: &Set) -> Vec<u8> {
         let mut out = Vec::new();
-        if !one.is_anonymous() {
+        if one.name_template().is_none() {
             out.extend_from_slice(one.name.as_bytes());
         }
         out.push(0);
@@ -258,31 +264,6 @@ impl<'a> Canonical<'a> {
         }
         counts
     }
-}
-
-/// What one expression has counted.
-pub fn counted(one: &Expression<'_>) -> Vec<u64> {
-    let kinds: &[u16] = match one.name {
-        b"counter" => &[expression::COUNTER_BYTES, expression::COUNTER_PACKETS],
-        b"quota" => &[expression::QUOTA_CONSUMED],
-        _ => &[],
-    };
-    let count = |kind: &u16| find(one.data, *kind).and_then(|value| value.be64());
-    kinds.iter().map(|kind| count(kind).unwrap_or(0)).collect()
-}
-
-/// What a chain's policy has counted (content of `NFTA_CHAIN_COUNTERS`, a counter's attributes).
-pub fn policy_count(counters: &[u8]) -> Vec<u64> {
-    counted(&Expression {
-        name: b"counter",
-        data: counters,
-        has_data: true,
-    })
-}
-
-/// Whether `live` has counted less than `target` anywhere.
-pub fn behind(live: &[u64], target: &[u64]) -> bool {
-    live.iter().zip(target).any(|(live, target)| live < target)
 }
 
 fn copy(attribute: &Attribute<'_>, out: &mut Vec<u8>) {

@@ -11,8 +11,9 @@ use super::error::Error;
 use super::kernel::{
     GEN_ID, SUBSYSTEM, chain, element, flag, flowtable, message, object, rule, set, table,
 };
-use super::model::{Chain, Flowtable, Object, Rule, Ruleset, Set, Table, TableId};
-use crate::netlink::{self, Attribute, Attributes, Builder, Socket};
+use super::model::{Ruleset, Table, TableId};
+use super::parse;
+use crate::netlink::{self, Attributes, Builder, Socket};
 
 /// Length of `struct nfgenmsg`, in bytes.
 const FAMILY_HEADER_BYTES: usize = 4;
@@ -108,21 +109,13 @@ impl Reader {
             |family, attributes| {
                 let id = TableId {
                     family,
-                    name: text(attributes, table::NAME),
+                    name: parse::text(attributes, table::NAME),
                 };
                 if attributes.into_iter().any(|one| one.kind() == table::OWNER) {
                     ruleset.owned.push(id);
                     return;
                 }
-                let strip = [table::NAME, table::USE, table::HANDLE, table::PAD];
-                ruleset.tables.push(Table {
-                    id,
-                    attributes: without(attributes, &strip),
-                    chains: Vec::new(),
-                    objects: Vec::new(),
-                    flowtables: Vec::new(),
-                    sets: Vec::new(),
-                });
+                ruleset.tables.push(parse::table_of(id, attributes));
             },
         )
     }
@@ -140,8 +133,8 @@ impl Reader {
             0,
             |_| {},
             |family, attributes| {
-                if let Some(index) = find(family, text(attributes, chain::TABLE)) {
-                    tables[index].chains.push(chain_of(attributes));
+                if let Some(index) = find(family, parse::text(attributes, chain::TABLE)) {
+                    tables[index].chains.push(parse::chain_of(attributes));
                 }
             },
         )?;
@@ -150,8 +143,8 @@ impl Reader {
             0,
             |_| {},
             |family, attributes| {
-                if let Some(index) = find(family, text(attributes, object::TABLE)) {
-                    tables[index].objects.push(object_of(attributes));
+                if let Some(index) = find(family, parse::text(attributes, object::TABLE)) {
+                    tables[index].objects.push(parse::object_of(attributes));
                 }
             },
         )?;
@@ -160,8 +153,10 @@ impl Reader {
             0,
             |_| {},
             |family, attributes| {
-                if let Some(index) = find(family, text(attributes, flowtable::TABLE)) {
-                    tables[index].flowtables.push(flowtable_of(attributes));
+                if let Some(index) = find(family, parse::text(attributes, flowtable::TABLE)) {
+                    tables[index]
+                        .flowtables
+                        .push(parse::flowtable_of(attributes));
                 }
             },
         )?;
@@ -170,8 +165,8 @@ impl Reader {
             0,
             |_| {},
             |family, attributes| {
-                if let Some(index) = find(family, text(attributes, set::TABLE)) {
-                    tables[index].sets.push(set_of(attributes));
+                if let Some(index) = find(family, parse::text(attributes, set::TABLE)) {
+                    tables[index].sets.push(parse::set_of(attributes));
                 }
             },
         )?;
@@ -192,7 +187,7 @@ impl Reader {
                 request.put_text(rule::CHAIN, &name);
             };
             self.dump(message::GETRULE, id.family, which, |_, attributes| {
-                one.rules.push(rule_of(attributes));
+                one.rules.push(parse::rule_of(attributes));
             })?;
         }
         for one in &mut of.sets {
@@ -261,109 +256,5 @@ impl Reader {
                     each(header[0], Attributes::new(attributes));
                 }
             })
-    }
-}
-
-/// The attributes but those whose kind is in `strip`, byte for byte.
-fn without(attributes: Attributes<'_>, strip: &[u16]) -> Vec<u8> {
-    let mut kept = Builder::new();
-    for attribute in attributes {
-        if !strip.contains(&attribute.kind()) {
-            kept.put(attribute.raw_kind, attribute.payload);
-        }
-    }
-    kept.as_bytes().to_vec()
-}
-
-fn first(attributes: Attributes<'_>, kind: u16) -> Option<Attribute<'_>> {
-    attributes.into_iter().find(|one| one.kind() == kind)
-}
-
-fn text(attributes: Attributes<'_>, kind: u16) -> String {
-    first(attributes, kind).map_or_else(String::new, |one| one.text())
-}
-
-fn chain_of(attributes: Attributes<'_>) -> Chain {
-    let strip = [
-        chain::TABLE,
-        chain::NAME,
-        chain::HANDLE,
-        chain::USE,
-        chain::PAD,
-        chain::ID,
-        chain::POLICY,
-        chain::COUNTERS,
-    ];
-    Chain {
-        name: text(attributes, chain::NAME),
-        attributes: without(attributes, &strip),
-        policy: first(attributes, chain::POLICY).and_then(|policy| policy.be32()),
-        counters: first(attributes, chain::COUNTERS)
-            .map_or_else(Vec::new, |counters| counters.payload.to_vec()),
-        rules: Vec::new(),
-    }
-}
-
-fn rule_of(attributes: Attributes<'_>) -> Rule {
-    let strip = [
-        rule::TABLE,
-        rule::CHAIN,
-        rule::HANDLE,
-        rule::POSITION,
-        rule::PAD,
-    ];
-    Rule {
-        handle: first(attributes, rule::HANDLE)
-            .and_then(|handle| handle.be64())
-            .unwrap_or(0),
-        attributes: without(attributes, &strip),
-    }
-}
-
-fn object_of(attributes: Attributes<'_>) -> Object {
-    let strip = [
-        object::TABLE,
-        object::NAME,
-        object::USE,
-        object::HANDLE,
-        object::PAD,
-    ];
-    Object {
-        name: text(attributes, object::NAME),
-        kind: first(attributes, object::TYPE)
-            .and_then(|kind| kind.be32())
-            .unwrap_or(0),
-        attributes: without(attributes, &strip),
-    }
-}
-
-fn flowtable_of(attributes: Attributes<'_>) -> Flowtable {
-    let strip = [
-        flowtable::TABLE,
-        flowtable::NAME,
-        flowtable::USE,
-        flowtable::HANDLE,
-        flowtable::PAD,
-    ];
-    Flowtable {
-        name: text(attributes, flowtable::NAME),
-        attributes: without(attributes, &strip),
-    }
-}
-
-fn set_of(attributes: Attributes<'_>) -> Set {
-    let strip = [
-        set::TABLE,
-        set::NAME,
-        set::ID,
-        set::PAD,
-        set::HANDLE,
-        set::TYPE,
-        set::COUNT,
-    ];
-    Set {
-        name: text(attributes, set::NAME),
-        attributes: without(attributes, &strip),
-        elements: Vec::new(),
     }
 }

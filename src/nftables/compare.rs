@@ -74,6 +74,17 @@ impl<'a> Pair<'a> {
                 })
     }
 
+    /// Whether sets and the chains that are on no hook are equal.
+    pub fn equal_apart_from_hooks(&mut self) -> bool {
+        let regular = |table: &'a Table| table.named_chains().filter(|chain| !chain.is_base());
+        let (one, two) = (self.one, self.two);
+        all(one.named_sets(), two.named_sets(), |a, b| {
+            self.headers(a, b) && self.elements(a, b)
+        }) && all(regular(one), regular(two), |a, b| {
+            self.chains(a, b) && self.rules(a, b)
+        })
+    }
+
     /// Whether two flowtables are equal.
     pub fn flowtables(&self, a: &Flowtable, b: &Flowtable) -> bool {
         a == b
@@ -105,8 +116,10 @@ impl<'a> Pair<'a> {
 
     /// Whether two chains hold the same rules.
     pub fn rules(&mut self, a: &Chain, b: &Chain) -> bool {
+        let plain = self.canonical.0.is_plain() && self.canonical.1.is_plain();
         all(&a.rules, &b.rules, |a, b| {
-            self.canonical.0.rule(a) == self.canonical.1.rule(b)
+            plain && a.attributes == b.attributes
+                || self.canonical.0.rule(a) == self.canonical.1.rule(b)
         })
     }
 

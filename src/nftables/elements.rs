@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::kernel::{LIST_ELEM, element, flag, message, set};
 use super::model::{Set, TableId};
-use super::wire;
+use super::rewrite;
 use crate::netlink::{Attributes, Builder, find};
 
 /// Elements per message, in bytes: well below the 64 KiB that an attribute can hold.
@@ -95,8 +95,8 @@ fn chunk(all: &[&[u8]]) -> usize {
 fn put_whole(payload: &[u8], out: &mut Builder) {
     for attribute in Attributes::new(payload) {
         match attribute.kind() {
-            element::EXPR => wire::put_expression(element::EXPR, attribute.payload, out),
-            element::EXPRESSIONS => wire::put_list(element::EXPRESSIONS, attribute.payload, out),
+            element::EXPR => rewrite::put_expression(element::EXPR, attribute.payload, out),
+            element::EXPRESSIONS => rewrite::put_list(element::EXPRESSIONS, attribute.payload, out),
             _ => out.put(attribute.raw_kind, attribute.payload),
         }
     }

@@ -46,13 +46,11 @@ pub enum Error {
         /// The chain's name.
         chain: String,
     },
-    /// Temporary guard rules (comment `safe-apply guard`) could not be removed; all else is in place.
-    #[error(
-        "the rules are in place, but a temporary drop rule at the end of {chain} could not be removed: {errno}"
-    )]
-    GuardLeft {
-        /// The chain, in words.
-        chain: String,
+    /// All is in place but a last step; until then the rules drop more than they should.
+    #[error("the rules are in place, but {step} failed: {errno}")]
+    Unfinished {
+        /// The step, in words.
+        step: String,
         /// The kernel's error number.
         errno: Errno,
     },

@@ -1,8 +1,9 @@
 //! Which members of a table stay in place.
 
 use super::bring::Level;
-use super::canonical::{Canonical, Named, Stale, behind, counted, policy_count};
+use super::canonical::{Canonical, Named, Stale};
 use super::compare::Compare;
+use super::counts::{behind, counted, policy_count};
 use super::expressions::Expression;
 use super::kernel::object;
 use super::model::{Chain, Object, Set, Table};

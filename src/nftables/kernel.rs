@@ -52,6 +52,7 @@ pub const LIST_ELEM: u16 = 1;
 /// `NFTA_TABLE_*`.
 pub mod table {
     pub const NAME: u16 = 1;
+    pub const FLAGS: u16 = 2;
     pub const USE: u16 = 3;
     pub const HANDLE: u16 = 4;
     pub const PAD: u16 = 5;
@@ -66,10 +67,13 @@ pub mod chain {
     pub const HOOK: u16 = 4;
     pub const POLICY: u16 = 5;
     pub const USE: u16 = 6;
+    pub const TYPE: u16 = 7;
     pub const COUNTERS: u16 = 8;
     pub const PAD: u16 = 9;
     pub const FLAGS: u16 = 10;
     pub const ID: u16 = 11;
+    pub const HOOK_NUMBER: u16 = 1;
+    pub const HOOK_PRIORITY: u16 = 2;
     pub const HOOK_DEV: u16 = 3;
     pub const HOOK_DEVS: u16 = 4;
     pub const DEVICE_NAME: u16 = 1;
@@ -163,6 +167,7 @@ pub mod expression {
     pub const NAME: u16 = 1;
     pub const DATA: u16 = 2;
     pub const LOOKUP_SET: u16 = 1;
+    pub const LOOKUP_DREG: u16 = 3;
     pub const LOOKUP_SET_ID: u16 = 4;
     pub const OBJREF_IMM_NAME: u16 = 2;
     pub const OBJREF_SET_NAME: u16 = 4;

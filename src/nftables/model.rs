@@ -90,6 +90,8 @@ fn collect_devices(attributes: &[u8], hook: u16, devices: u16, names: &mut BTree
 pub struct Table {
     /// Family and name.
     pub id: TableId,
+    /// The kernel's number for the table.
+    pub handle: u64,
     /// `NFTA_TABLE_*` as dumped, without name, handle, owner and use count.
     pub attributes: Vec<u8>,
     /// Chains, in the kernel's order; chains bound to a rule (`jump { … }`) included.
@@ -184,6 +186,21 @@ impl Set {
     #[must_use]
     pub fn is_anonymous(&self) -> bool {
         self.flags() & set::ANONYMOUS != 0
+    }
+
+    /// The template from which the kernel invented the set's name, if it did;
+    /// an anonymous set that was made for a meter has a name of its own.
+    #[must_use]
+    pub fn name_template(&self) -> Option<&'static str> {
+        let invented = |prefix: &str| {
+            let number = self.name.strip_prefix(prefix);
+            number.is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        match self.is_anonymous() {
+            true if invented("__set") => Some("__set%d"),
+            true if invented("__map") => Some("__map%d"),
+            _ => None,
+        }
     }
 
     /// The elements, each the content of one `NFTA_LIST_ELEM`.

@@ -2,17 +2,13 @@
 
 use super::batch::Batch;
 use super::bring::Level;
-use super::guard::{self, Guard};
 use super::keep::Kept;
 use super::kernel::{chain, flowtable, message, object, rule, set, table};
 use super::model::{Chain, Object, Table, TableId};
 use super::plan_elements::ElementChange;
 use super::plan_rules::RuleChange;
+use super::settle::Settlement;
 use super::wire::{ChainRef, Place, Source};
-use crate::netlink::find;
-
-/// `NFT_CHAIN_HW_OFFLOAD`: such a chain takes only rules that the device can carry out.
-const OFFLOAD: u32 = 2;
 
 /// Deletes a table with all it holds.
 pub fn delete(batch: &mut Batch, id: &TableId) {
@@ -22,7 +18,7 @@ pub fn delete(batch: &mut Batch, id: &TableId) {
 }
 
 /// Creates a table with all it holds.
-pub fn create(batch: &mut Batch, target: &Table, guards: &mut Vec<Guard>) {
+pub fn create(batch: &mut Batch, target: &Table, later: &mut Settlement) {
     let source = Source::new(target);
     source.put_table(batch, target);
     for one in target.named_chains() {
@@ -42,16 +38,14 @@ pub fn create(batch: &mut Batch, target: &Table, guards: &mut Vec<Guard>) {
             source.put_rule(batch, ChainRef::Name(&one.name), rule, Place::End);
         }
         if one.drops() {
-            guard_end(batch, &target.id, one, guards);
+            later.guard(batch, &target.id, one);
         }
     }
 }
 
-fn guard_end(batch: &mut Batch, id: &TableId, one: &Chain, guards: &mut Vec<Guard>) {
-    let flags = find(&one.attributes, chain::FLAGS).and_then(|flags| flags.be32());
-    if flags.is_none_or(|flags| flags & OFFLOAD == 0) {
-        guards.push(guard::put(batch, id, &one.name));
-    }
+/// Whether the table itself goes: no message changes its flags and comment.
+pub fn is_made_anew(live: &Table, target: &Table, level: Level) -> bool {
+    level == Level::Recreate || live.attributes != target.attributes
 }
 
 /// Makes `live` what `target` is.
@@ -60,11 +54,11 @@ pub fn change(
     live: &Table,
     target: &Table,
     level: Level,
-    guards: &mut Vec<Guard>,
+    later: &mut Settlement,
 ) {
-    if level == Level::Recreate || live.attributes != target.attributes {
+    if is_made_anew(live, target, level) {
         delete(batch, &live.id);
-        return create(batch, target, guards);
+        return create(batch, target, later);
     }
     let kept = Kept::find(live, target, level);
     let rules = RuleChange::all(live, target, &kept, level);
@@ -82,7 +76,7 @@ pub fn change(
     for (one, present) in &kept.chains {
         match present {
             None => new.put_chain(batch, one, ChainRef::Name(&one.name)),
-            Some(present) => update(batch, &new, present, one),
+            Some(present) => update(batch, &new, present, one, later),
         }
     }
     for one in target.objects.iter().filter(|one| !kept.has_object(one)) {
@@ -106,14 +100,24 @@ pub fn change(
     }
     for (one, present) in &kept.chains {
         if one.drops() && present.is_none_or(|present| !present.drops()) {
-            guard_end(batch, &live.id, one, guards);
+            later.guard(batch, &live.id, one);
         }
     }
 }
 
 /// Policy and counters of a chain that stays.
-fn update(batch: &mut Batch, source: &Source<'_>, present: &Chain, wanted: &Chain) {
-    let policy = present.policy != wanted.policy;
+fn update(
+    batch: &mut Batch,
+    source: &Source<'_>,
+    present: &Chain,
+    wanted: &Chain,
+    later: &mut Settlement,
+) {
+    let opens = present.drops() && !wanted.drops();
+    if opens {
+        later.accept(source.id(), wanted);
+    }
+    let policy = present.policy != wanted.policy && !opens;
     let counters = super::keep::count_was_reset(present, wanted);
     if policy || counters {
         source.update_chain(batch, wanted, policy, counters);

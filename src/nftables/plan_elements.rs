@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use super::batch::Batch;
-use super::canonical::{Canonical, Stale, behind, counted};
+use super::canonical::{Canonical, Stale};
 use super::compare::Compare;
+use super::counts::{behind, counted};
 use super::elements;
 use super::expressions::{self, Expression};
 use super::keep::Kept;
@@ -75,10 +76,12 @@ impl<'a> ElementChange<'a> {
         if delete.is_empty() && add.is_empty() {
             return None;
         }
-        // Intervals cannot be changed piece by piece; where packets or time change
-        // the elements, those that were dumped may be gone.
-        let whole = set::INTERVAL | set::TIMEOUT | set::EVAL;
-        Some(if wanted.flags() & whole != 0 {
+        // Plain intervals cannot be changed piece by piece; where packets or time
+        // change the elements, those that were dumped may be gone. Concatenations with
+        // intervals can, and some kernels find nothing in one while it is refilled.
+        let flags = wanted.flags();
+        let ranges = flags & set::INTERVAL != 0 && flags & set::CONCAT == 0;
+        Some(if ranges || flags & (set::TIMEOUT | set::EVAL) != 0 {
             Self::Whole(wanted)
         } else {
             let name = &wanted.name;

@@ -2,8 +2,9 @@
 
 use super::batch::Batch;
 use super::bring::Level;
-use super::canonical::{Canonical, Stale, behind};
+use super::canonical::{Canonical, Stale};
 use super::compare::Compare;
+use super::counts::behind;
 use super::diff;
 use super::keep::Kept;
 use super::model::{Chain, Rule, Table, TableId};

@@ -3,8 +3,8 @@
 //! Line: eight hexadecimal digits of CRC-32, a space, a JSON object, a line feed.
 //! The file is preallocated and filled with NUL, so that a disk that fills up
 //! later does not stop it. A copy in the runtime directory outlives a state
-//! directory that turns read-only. A damaged line that others follow means a
-//! corrupt journal; a damaged last line is one that was never finished.
+//! directory that turns read-only. A last line that the disk took in part was
+//! never acted on; any other damage means a corrupt journal.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -16,6 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::clock;
 use super::machine::State;
+
+mod read;
+
+pub use read::{parse, read, read_both};
 
 /// Version of the journal's format.
 pub const VERSION: u32 = 1;
@@ -120,6 +124,8 @@ pub struct Journal {
 struct Copy {
     file: File,
     end: u64,
+    /// Lines that count, but that the disk has not taken yet.
+    owed: Vec<u8>,
 }
 
 impl Journal {
@@ -186,7 +192,7 @@ impl Journal {
         };
         let text = line(&record);
         let written = match &mut self.durable {
-            Ok(copy) => copy.append(&text),
+            Ok(copy) => copy.append(&text, durability),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         };
         if written.is_err() && durability == Durability::Required {
@@ -194,7 +200,7 @@ impl Journal {
         }
         if let Ok(copy) = &mut self.volatile {
             // The durable copy is the one that is answered for.
-            let _ = copy.append(&text);
+            let _ = copy.append(&text, Durability::BestEffort);
         }
         self.records.push(record);
         written.map_err(|source| self.error(source))
@@ -218,7 +224,11 @@ impl Copy {
             .truncate(false)
             .mode(0o600)
             .open(path)?;
-        fallocate(&file, FallocateFlags::empty(), 0, RESERVED_BYTES)?;
+        match fallocate(&file, FallocateFlags::empty(), 0, RESERVED_BYTES) {
+            // Filling it with NUL reserves the space where the file system cannot (NFS, FAT).
+            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
+            Err(error) => return Err(error.into()),
+        }
         let mut content = text.to_vec();
         content.resize(text.len().max(RESERVED_BYTES as usize), 0);
         file.write_all_at(&content, 0)?;
@@ -226,14 +236,31 @@ impl Copy {
         Ok(Self {
             file,
             end: text.len() as u64,
+            owed: Vec::new(),
         })
     }
 
-    fn append(&mut self, text: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(text, self.end)?;
-        self.file.sync_data()?;
-        self.end += text.len() as u64;
-        Ok(())
+    /// Appends `text` after what is owed still, so that no number is left out.
+    fn append(&mut self, text: &[u8], durability: Durability) -> io::Result<()> {
+        let all = [&self.owed, text].concat();
+        let written = self.put(&all);
+        match (&written, durability) {
+            (Ok(()), _) => {
+                self.end += all.len() as u64;
+                self.owed.clear();
+            }
+            (Err(_), Durability::BestEffort) => self.owed = all,
+            // What does not count must not be found later; the same fault may forbid that too.
+            (Err(_), Durability::Required) => {
+                let _ = self.put(&vec![0; all.len()]);
+            }
+        }
+        written
+    }
+
+    fn put(&self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, self.end)?;
+        self.file.sync_data()
     }
 }
 
@@ -241,74 +268,4 @@ fn line(record: &Record) -> Vec<u8> {
     // A record is plain data: it always serialises.
     let json = serde_json::to_string(record).unwrap_or_default();
     format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())).into_bytes()
-}
-
-/// The records of the longer copy; a missing or damaged copy gives way to the other.
-///
-/// # Errors
-/// When neither copy can be believed: the durable one's error.
-pub fn read_both(durable: &Path, volatile: &Path) -> Result<Vec<Record>, Error> {
-    match (read(durable), read(volatile)) {
-        (Ok(one), Ok(two)) => Ok(if two.len() > one.len() { two } else { one }),
-        (Ok(records), Err(_)) | (Err(_), Ok(records)) => Ok(records),
-        (Err(error), Err(_)) => Err(error),
-    }
-}
-
-/// The records of the journal at `path`.
-///
-/// # Errors
-/// [`Error::Io`], [`Error::Corrupt`], [`Error::Version`].
-pub fn read(path: &Path) -> Result<Vec<Record>, Error> {
-    let bytes = std::fs::read(path).map_err(|source| Error::Io {
-        path: path.to_owned(),
-        source,
-    })?;
-    parse(&bytes, path)
-}
-
-/// The records in `bytes`; `path` is for messages only.
-///
-/// # Errors
-/// [`Error::Corrupt`], [`Error::Version`].
-pub fn parse(bytes: &[u8], path: &Path) -> Result<Vec<Record>, Error> {
-    let used = bytes
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1);
-    let lines: Vec<&[u8]> = bytes[..used]
-        .split_inclusive(|byte| *byte == b'\n')
-        .collect();
-    let mut records: Vec<Record> = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
-        match parse_line(line) {
-            Some(record) if record.version != VERSION => {
-                return Err(Error::Version {
-                    path: path.to_owned(),
-                    version: record.version,
-                });
-            }
-            Some(record) if usize::try_from(record.sequence) == Ok(records.len()) => {
-                records.push(record);
-            }
-            None if at + 1 == lines.len() => break,
-            Some(_) | None => {
-                return Err(Error::Corrupt {
-                    path: path.to_owned(),
-                    line: at + 1,
-                });
-            }
-        }
-    }
-    Ok(records)
-}
-
-fn parse_line(line: &[u8]) -> Option<Record> {
-    let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
-    let (sum, json) = text.split_once(' ')?;
-    let sum = u32::from_str_radix(sum, 16).ok()?;
-    if sum != crc32fast::hash(json.as_bytes()) {
-        return None;
-    }
-    serde_json::from_str(json).ok()
 }

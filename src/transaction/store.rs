@@ -249,6 +249,18 @@ impl Transaction {
         self.file("connections")
     }
 
+    /// Whether a guardian has taken it up.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.journal().exists() || self.volatile_journal().exists()
+    }
+
+    /// Removes one that no guardian has taken up.
+    pub fn discard(&self) {
+        // What stays is an empty name in the state directory.
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+
     /// All records of the journal.
     ///
     /// # Errors

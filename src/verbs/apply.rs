@@ -23,7 +23,7 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
             return Ok(refused(json, &error));
         }
     };
-    if let Some(exit) = start::clear_the_way(store, json)? {
+    if let Some(exit) = start::clear_the_way(store, &args.options)? {
         return Ok(exit);
     }
     let backend = match backend(&candidates, args.backend) {
@@ -34,6 +34,7 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
     };
     let transaction = store.create()?;
     let files = copy(store, &transaction, &candidates)
+        .inspect_err(|_| transaction.discard())
         .context("the rule files cannot be copied; the firewall is untouched")?;
     let work = Work::Rules {
         files,

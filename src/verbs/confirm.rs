@@ -2,9 +2,8 @@
 
 use anyhow::Result;
 
-use super::{conclude, optional_id, settle_first};
+use super::{ask, conclude, optional_id};
 use crate::cli::Confirm;
-use crate::client::request;
 use crate::exit::Exit;
 use crate::protocol::Request;
 use crate::transaction::Store;
@@ -15,10 +14,9 @@ use crate::transaction::Store;
 /// When there is a guardian that does not answer.
 pub fn run(store: &Store, args: &Confirm) -> Result<Exit> {
     let id = optional_id(args.id.as_ref())?;
-    settle_first(store)?;
     let confirm = Request::Confirm {
         id,
         force: args.force,
     };
-    Ok(conclude(request(store.paths(), &confirm)?))
+    Ok(conclude(ask(store, &confirm)?))
 }

@@ -13,15 +13,23 @@ pub mod show;
 mod start;
 pub mod status;
 
+use std::time::{Duration, Instant};
+
 use anyhow::Result;
 
 use crate::cli::{Cli, Verb};
 use crate::client::err;
 use crate::exit::Exit;
+use crate::guardian::pids;
 use crate::guardian::recover::{Settled, Survey, survey};
 use crate::paths::Paths;
-use crate::protocol::Reply;
-use crate::transaction::{Id, Store};
+use crate::protocol::{Reply, Request};
+use crate::transaction::{Id, State, Store};
+
+/// How long a successor gets before the user is told that nobody answers.
+const TAKEOVER_MAX: Duration = Duration::from_secs(10);
+/// Pause between two attempts to reach it.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Does what the command line says.
 ///
@@ -84,6 +92,41 @@ fn settle_first(store: &Store) -> Result<Survey> {
     Ok(survey)
 }
 
+/// Asks the guardian; `Err` carries what was settled when there is none. Between a
+/// guardian's death and its successor's start, waits: that is no time for saying
+/// that nothing is pending.
+fn ask(store: &Store, request: &Request) -> Result<Result<Reply, Vec<Settled>>> {
+    let until = Instant::now() + TAKEOVER_MAX;
+    loop {
+        let survey = settle_first(store)?;
+        if let Some(reply) = crate::client::request(store.paths(), request)? {
+            return Ok(Ok(reply));
+        }
+        match survey {
+            Survey::Quiet(settled) => return Ok(Err(settled)),
+            Survey::Pending if !is_root() && pids(store.paths()).is_none() => {
+                return Ok(Err(Vec::new()));
+            }
+            Survey::Pending => {}
+        }
+        anyhow::ensure!(
+            Instant::now() < until,
+            "a safe-apply is at work on the firewall, but does not answer; what is live may be unconfirmed. Try again in a moment"
+        );
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// The exit status after `settled` was settled: an incomplete restore is never success.
+fn of_settled(settled: &[Settled], otherwise: Exit) -> Exit {
+    let failed = |one: &Settled| matches!(one.state, State::RestoreFailed { .. });
+    if settled.iter().any(failed) {
+        Exit::Incomplete
+    } else {
+        otherwise
+    }
+}
+
 /// Tells of what was settled.
 fn report(settled: &[Settled]) {
     for one in settled {
@@ -100,21 +143,21 @@ fn optional_id(id: Option<&String>) -> Result<Option<Id>, anyhow::Error> {
         .transpose()
 }
 
-/// Prints a reply; `None` means that nothing is pending.
-fn conclude(reply: Option<Reply>) -> Exit {
+/// Prints a reply, or that nothing is pending.
+fn conclude(reply: Result<Reply, Vec<Settled>>) -> Exit {
     match reply {
-        Some(Reply::Done { message }) => {
+        Ok(Reply::Done { message }) => {
             crate::client::out(&message);
             Exit::Success
         }
-        Some(Reply::Refused { exit, message }) => {
+        Ok(Reply::Refused { exit, message }) => {
             err(&message);
             Exit::from_number(exit)
         }
-        Some(Reply::Status(_)) => Exit::Failed,
-        None => {
+        Ok(Reply::Status(_)) => Exit::Failed,
+        Err(settled) => {
             err("No change is pending; the live rules stay as they are. See 'safe-apply history'.");
-            Exit::Failed
+            of_settled(&settled, Exit::Failed)
         }
     }
 }

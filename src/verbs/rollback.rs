@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{conclude, optional_id, settle_first};
+use super::{conclude, of_settled, optional_id, settle_first};
 use crate::cli;
 use crate::client::{Connection, err, lines, out};
 use crate::exit::Exit;
@@ -19,15 +19,15 @@ pub fn run(store: &Store, args: &cli::Transaction) -> Result<Exit> {
     if let Survey::Quiet(settled) = settle_first(store)?
         && !settled.is_empty()
     {
-        return Ok(Exit::Success);
+        return Ok(of_settled(&settled, Exit::Success));
     }
     let Some(mut connection) = Connection::open(store.paths())? else {
-        return Ok(conclude(None));
+        return Ok(conclude(Err(Vec::new())));
     };
     connection.send(&Request::Rollback { id })?;
     while let Some(line) = connection.line()? {
         if let Ok(reply) = serde_json::from_str::<Reply>(&line) {
-            return Ok(conclude(Some(reply)));
+            return Ok(conclude(Ok(reply)));
         }
         let Ok(Announcement {
             transaction,

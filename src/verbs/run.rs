@@ -14,7 +14,7 @@ use crate::transaction::store::Work;
 /// # Errors
 /// What stopped it before the guardian took over; the firewall is untouched.
 pub fn run(store: &Store, args: Run) -> Result<Exit> {
-    if let Some(exit) = start::clear_the_way(store, args.options.json)? {
+    if let Some(exit) = start::clear_the_way(store, &args.options)? {
         return Ok(exit);
     }
     let transaction = store.create()?;

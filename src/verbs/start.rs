@@ -6,15 +6,15 @@ use anyhow::{Context, Result};
 
 use crate::cli::Options;
 use crate::client::command::Command;
-use crate::client::{Follow, Style, err, follow, out, pending};
+use crate::client::{Follow, Interrupts, Style, err, follow, out, pending};
 use crate::config::Config;
 use crate::connection::origin;
 use crate::exit::Exit;
-use crate::guardian::detach::launch;
+use crate::guardian::detach::{Busy, launch};
 use crate::guardian::recover::Survey;
 use crate::netns::identity;
 use crate::transaction::store::{Meta, Work};
-use crate::transaction::{Store, Transaction, clock};
+use crate::transaction::{Id, State, Store, Transaction, clock};
 
 /// Version of the format of `meta.json`.
 const META_VERSION: u32 = 1;
@@ -23,13 +23,43 @@ const META_VERSION: u32 = 1;
 ///
 /// # Errors
 /// Without privilege, or when what is left behind cannot be settled.
-pub fn clear_the_way(store: &Store, json: bool) -> Result<Option<Exit>> {
+pub fn clear_the_way(store: &Store, options: &Options) -> Result<Option<Exit>> {
     super::require_root("changing the firewall")?;
     let config = Config::load(&store.paths().config).context("the firewall is untouched")?;
     if let Survey::Quiet(_) = super::settle_first(store)? {
         store.prune(config.history)?;
-        return Ok(None);
+        let unrestored = if options.force {
+            None
+        } else {
+            unrestored(store)?
+        };
+        return Ok(unrestored.map(|id| {
+            let message = format!(
+                "The rollback of transaction {id} is incomplete, so the rules that are live now are neither old nor confirmed. Nothing was changed now. Try 'safe-apply recover'; with --force the live rules are taken as they are."
+            );
+            refuse(options.json, Exit::Refused, &message)
+        }));
     }
+    Ok(Some(refuse_pending(store, options.json)?))
+}
+
+/// The last transaction that did anything, if its rollback is incomplete.
+fn unrestored(store: &Store) -> Result<Option<Id>> {
+    for transaction in store.list()?.into_iter().rev() {
+        match transaction.last() {
+            Ok(Some(last)) if matches!(last.state, State::Abandoned { .. }) => {}
+            Ok(Some(last)) if matches!(last.state, State::RestoreFailed { .. }) => {
+                return Ok(Some(transaction.id));
+            }
+            Ok(Some(_)) => return Ok(None),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Says whose change is pending, and how long it has left.
+fn refuse_pending(store: &Store, json: bool) -> Result<Exit> {
     let message = match pending(store.paths())? {
         Some(status) => {
             let left = status.remaining_seconds.map_or_else(
@@ -43,7 +73,7 @@ pub fn clear_the_way(store: &Store, json: bool) -> Result<Option<Exit>> {
         }
         None => "Another safe-apply is at work on the firewall. Nothing was changed now; try again in a moment.".to_owned(),
     };
-    Ok(Some(refuse(json, Exit::Pending, &message)))
+    Ok(refuse(json, Exit::Pending, &message))
 }
 
 /// Says why nothing was begun, on standard error and, where asked for, as an event.
@@ -82,7 +112,7 @@ pub fn start(
     let words: Vec<String> = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
-    transaction.write_meta(&Meta {
+    let meta = Meta {
         version: META_VERSION,
         id: transaction.id.clone(),
         created: clock::timestamp(),
@@ -97,8 +127,22 @@ pub fn start(
         force: options.force,
         on_commit: options.on_commit.clone(),
         on_rollback: options.on_rollback.clone(),
-    })?;
-    launch(transaction).context("the firewall is untouched")?;
+    };
+    // From here on Ctrl-C is a request to the guardian, also to one that is being started.
+    let interrupts = Interrupts::catch()?;
+    let launched = transaction
+        .write_meta(&meta)
+        .and_then(|()| launch(transaction));
+    if let Err(error) = launched
+        && !transaction.has_begun()
+    {
+        transaction.discard();
+        // Another one was faster.
+        if error.is::<Busy>() || pending(store.paths()).is_ok_and(|status| status.is_some()) {
+            return refuse_pending(store, options.json);
+        }
+        return Err(error.context("the firewall is untouched"));
+    }
     let style = if options.json {
         Style::Json
     } else {
@@ -111,6 +155,7 @@ pub fn start(
             style,
             detach: options.detach,
             command,
+            interrupts,
         },
     )
 }

@@ -3,10 +3,11 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::settle_first;
+use super::{ask, conclude, of_settled};
 use crate::cli::Json;
-use crate::client::{out, pending};
+use crate::client::out;
 use crate::exit::Exit;
+use crate::protocol::{Reply, Request};
 use crate::transaction::Store;
 
 /// Shows what is pending.
@@ -14,15 +15,18 @@ use crate::transaction::Store;
 /// # Errors
 /// When there is a guardian that does not answer.
 pub fn run(store: &Store, args: &Json) -> Result<Exit> {
-    settle_first(store)?;
-    let status = pending(store.paths())?;
+    let (status, exit) = match ask(store, &Request::Status)? {
+        Ok(Reply::Status(status)) => (Some(status), Exit::Success),
+        Ok(reply) => return Ok(conclude(Ok(reply))),
+        Err(settled) => (None, of_settled(&settled, Exit::Success)),
+    };
     if args.json {
         out(&json!({ "pending": status }).to_string());
-        return Ok(Exit::Success);
+        return Ok(exit);
     }
     let Some(status) = status else {
         out("No change is pending.");
-        return Ok(Exit::Success);
+        return Ok(exit);
     };
     out(&format!(
         "Transaction {} is pending, applied by {}.",
