@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::guardian::detach::{Busy, launch};
 use crate::guardian::recover::Survey;
 use crate::netns::identity;
-use crate::transaction::store::{Meta, Work};
+use crate::transaction::store::{Meta, Persist, Work};
 use crate::transaction::{Id, State, Store, Transaction, clock};
 
 /// Version of the format of `meta.json`.
@@ -102,13 +102,11 @@ pub fn start(
 ) -> Result<Exit> {
     let me = rustix::process::getpid().as_raw_pid();
     let netns = identity("self").context("the network namespace cannot be told")?;
-    let persist = options
-        .persist
-        .clone()
-        .map(|file| file.map(absolute))
-        .map_or(Ok(None), |file: Option<std::io::Result<_>>| {
-            file.transpose().map(Some)
-        })?;
+    let persist = match &options.persist {
+        None => None,
+        Some(None) => Some(Persist::BootFiles),
+        Some(Some(file)) => Some(Persist::File(std::path::absolute(file)?)),
+    };
     let words: Vec<String> = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
@@ -158,8 +156,4 @@ pub fn start(
             interrupts,
         },
     )
-}
-
-fn absolute(path: std::path::PathBuf) -> std::io::Result<std::path::PathBuf> {
-    std::path::absolute(path)
 }
