@@ -258,7 +258,7 @@ impl Bringing<'_> {
             };
             if let Direction::Apply { .. } = self.direction {
                 let overtaken: Vec<String> = live
-                    .differing(&now, Compare::Rules)
+                    .differing(&now, Compare::Live)
                     .into_iter()
                     .filter(|id| tables.contains(id))
                     .map(|id| id.to_string())

@@ -23,7 +23,7 @@ pub fn touched(checkpoint: &Snapshot, applied: Option<&Snapshot>, live: &Snapsho
 #[must_use]
 pub fn drift(applied: &Snapshot, live: &Snapshot, touched: &[Part]) -> Drift {
     let parts: Vec<Part> = applied
-        .differing(live, Compare::Rules)
+        .differing(live, Compare::Live)
         .into_iter()
         .filter(|part| touched.contains(part))
         .collect();

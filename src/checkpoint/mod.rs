@@ -87,8 +87,10 @@ impl Snapshot {
     /// # Errors
     /// When a backend that holds rules cannot be read.
     pub fn capture() -> Result<Self, Error> {
+        let mut nft = Ruleset::capture()?;
+        nft.settle_moving_sets();
         Ok(Self {
-            nft: Ruleset::capture()?,
+            nft,
             legacy: Tables::capture()?,
             sets: Sets::capture()?,
             taken_ms: clock::boottime_ms(),
@@ -101,7 +103,7 @@ impl Snapshot {
         let theirs = translated(&other.nft, &other.sets.indexes, &self.sets.indexes);
         let exact = how == Compare::Exact;
         let comparison = self.comparison(other, exact);
-        let nft = self.nft.differing(&theirs, how);
+        let nft = self.nft.differing_after(&theirs, how, comparison.elapsed);
         let legacy = self.legacy.differing(&other.legacy, exact);
         let sets = self.sets.differing(&other.sets, comparison);
         nft.into_iter()
@@ -118,13 +120,18 @@ impl Snapshot {
     /// In lines for people: how `other` differs from this in `parts`.
     #[must_use]
     pub fn describe(&self, other: &Self, parts: &[Part]) -> Vec<String> {
+        let elapsed = self.comparison(other, false).elapsed;
         let theirs = translated(&other.nft, &other.sets.indexes, &self.sets.indexes);
         parts
             .iter()
             .flat_map(|part| match part {
                 Part::Nft(id) => {
                     let at = format!("table {id}: ");
-                    let lines = self.nft.describe_difference(&theirs, id).into_iter();
+                    let how = Compare::Rules;
+                    let lines = self
+                        .nft
+                        .describe_difference_after(&theirs, id, how, elapsed)
+                        .into_iter();
                     lines
                         .map(|line| {
                             if line.starts_with(&at) {

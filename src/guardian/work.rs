@@ -120,7 +120,7 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
             })?;
             let live = Snapshot::capture()?;
             let wrong: Vec<Part> = compiled
-                .differing(&live, Compare::Rules)
+                .differing(&live, Compare::Live)
                 .into_iter()
                 .filter(|part| parts.contains(part))
                 .collect();
@@ -202,7 +202,7 @@ pub fn roll_back(
         let _ = checkpoint::save(&live, &saved_drift(transaction));
     }
     let differing: Vec<Part> = checkpoint
-        .differing(&live, Compare::Rules)
+        .differing(&live, Compare::Live)
         .into_iter()
         .filter(|part| touched.contains(part))
         .collect();
@@ -215,7 +215,7 @@ pub fn roll_back(
     match Snapshot::capture() {
         Ok(now) => {
             let wrong: Vec<Part> = checkpoint
-                .differing(&now, Compare::Rules)
+                .differing(&now, Compare::Live)
                 .into_iter()
                 .filter(|part| touched.contains(part))
                 .collect();
@@ -262,7 +262,7 @@ pub fn roll_back_if_live(
         }
     };
     let touched = touched(checkpoint, Some(applied), &live);
-    let not_applied = applied.differing(&live, Compare::Rules);
+    let not_applied = applied.differing(&live, Compare::Live);
     let absent = |part: &Part| !boot_file && !applied.has(part);
     if touched
         .iter()

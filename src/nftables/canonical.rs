@@ -177,7 +177,7 @@ impl<'a> Canonical<'a> {
         if let Some(set) = expressions::set_reference(name, attribute) {
             return self.set(set, attribute, out);
         }
-        let rules_only = self.how == Compare::Rules;
+        let rules_only = self.how != Compare::Exact;
         match (name, attribute.kind()) {
             (b"counter", _) | (b"quota", expression::QUOTA_CONSUMED) if rules_only => {}
             (b"last", kind) => {

@@ -1,9 +1,11 @@
 //! Whether two captures hold the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use super::canonical::{Canonical, Stale};
 use super::model::{Chain, Flowtable, Object, Ruleset, Set, Table, TableId};
+use super::moving;
 
 /// What counts as a difference.
 ///
@@ -15,12 +17,22 @@ pub enum Compare {
     Exact,
     /// All but what passing packets change: counters, consumed quotas, `last`.
     Rules,
+    /// As [`Compare::Rules`], where packets have passed since the first look: elements that came
+    /// to sets which packets fill do not count, nor do those with a time limit that left them.
+    Live,
 }
 
 impl Ruleset {
     /// The tables that differ between the two, those that only one has included.
     #[must_use]
     pub fn differing(&self, other: &Self, how: Compare) -> Vec<TableId> {
+        self.differing_after(other, how, Duration::ZERO)
+    }
+
+    /// As [`Ruleset::differing`], where `other` was captured `elapsed` later: an
+    /// element that had no more time left than that may be gone.
+    #[must_use]
+    pub fn differing_after(&self, other: &Self, how: Compare, elapsed: Duration) -> Vec<TableId> {
         let ids: BTreeSet<&TableId> = self
             .tables
             .iter()
@@ -29,7 +41,7 @@ impl Ruleset {
             .collect();
         ids.into_iter()
             .filter(|id| match (self.table(id), other.table(id)) {
-                (Some(one), Some(two)) => !Pair::new(one, two, how).equal(),
+                (Some(one), Some(two)) => !Pair::new(one, two, how).after(elapsed).equal(),
                 _ => true,
             })
             .cloned()
@@ -43,6 +55,8 @@ pub struct Pair<'a> {
     two: &'a Table,
     canonical: (Canonical<'a>, Canonical<'a>),
     how: Compare,
+    elapsed: Duration,
+    filled: HashSet<&'a [u8]>,
 }
 
 impl<'a> Pair<'a> {
@@ -54,7 +68,20 @@ impl<'a> Pair<'a> {
             two,
             canonical: (canonical(one), canonical(two)),
             how,
+            elapsed: Duration::ZERO,
+            filled: if how == Compare::Live {
+                moving::filled_by_packets(one)
+            } else {
+                HashSet::new()
+            },
         }
+    }
+
+    /// The second was captured so much later.
+    #[must_use]
+    pub const fn after(mut self, elapsed: Duration) -> Self {
+        self.elapsed = elapsed;
+        self
     }
 
     /// Whether they are equal; the order of chains, sets, objects and flowtables counts.
@@ -102,7 +129,37 @@ impl<'a> Pair<'a> {
 
     /// Whether two sets hold the same elements.
     pub fn elements(&mut self, a: &Set, b: &Set) -> bool {
-        a.elements == b.elements || self.canonical.0.elements(a) == self.canonical.1.elements(b)
+        a.elements == b.elements
+            || self.canonical.0.elements(a) == self.canonical.1.elements(b)
+            || self.moved_by_themselves(a, b)
+    }
+
+    /// Whether no more has happened to the elements than time and packets bring about.
+    fn moved_by_themselves(&mut self, a: &Set, b: &Set) -> bool {
+        let filled = self.filled.contains(a.name.as_bytes());
+        if !filled && !moving::has_time_limits(a) {
+            return false;
+        }
+        let mut left: HashMap<Vec<u8>, usize> = HashMap::new();
+        for payload in b.elements() {
+            *left.entry(self.canonical.1.element(payload)).or_default() += 1;
+        }
+        let (mut expired, mut ends) = (0_usize, 0_usize);
+        for payload in a.elements() {
+            if let Some(count) = left.get_mut(&self.canonical.0.element(payload))
+                && *count > 0
+            {
+                *count -= 1;
+                continue;
+            }
+            match moving::time_left(payload) {
+                Some(time) if filled || time <= self.elapsed => expired += 1,
+                None if moving::ends_interval(payload) => ends += 1,
+                Some(_) | None => return false,
+            }
+        }
+        // An interval's end goes with its start.
+        ends <= expired && (filled || left.values().all(|count| *count == 0))
     }
 
     /// Whether two chains are equal apart from their rules.
@@ -111,7 +168,7 @@ impl<'a> Pair<'a> {
             && a.attributes == b.attributes
             && a.policy == b.policy
             && a.counters.is_empty() == b.counters.is_empty()
-            && (self.how == Compare::Rules || a.counters == b.counters)
+            && (self.how != Compare::Exact || a.counters == b.counters)
     }
 
     /// Whether two chains hold the same rules.

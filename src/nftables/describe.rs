@@ -1,5 +1,7 @@
 //! Differences and messages in words.
 
+use std::time::Duration;
+
 use super::compare::{Compare, Pair};
 use super::diff;
 use super::kernel::{chain, element, flowtable, message, object, rule, set, table};
@@ -11,21 +13,33 @@ impl Ruleset {
     /// empty when it does not. Counters are not looked at.
     #[must_use]
     pub fn describe_difference(&self, other: &Self, id: &TableId) -> Vec<String> {
+        self.describe_difference_after(other, id, Compare::Rules, Duration::ZERO)
+    }
+
+    /// The same, with what does not count as in [`Ruleset::differing_after`].
+    #[must_use]
+    pub fn describe_difference_after(
+        &self,
+        other: &Self,
+        id: &TableId,
+        how: Compare,
+        elapsed: Duration,
+    ) -> Vec<String> {
         match (self.table(id), other.table(id)) {
             (None, None) => Vec::new(),
             (None, Some(_)) => vec![format!("table {id}: appeared")],
             (Some(_), None) => vec![format!("table {id}: disappeared")],
-            (Some(one), Some(two)) => inside(one, two),
+            (Some(one), Some(two)) => inside(one, two, how, elapsed),
         }
     }
 }
 
-fn inside(one: &Table, two: &Table) -> Vec<String> {
+fn inside(one: &Table, two: &Table, how: Compare, elapsed: Duration) -> Vec<String> {
     let mut lines = Vec::new();
     if one.attributes != two.attributes {
         lines.push("flags or comment differ".to_owned());
     }
-    let mut pair = Pair::new(one, two, Compare::Rules);
+    let mut pair = Pair::new(one, two, how).after(elapsed);
     let (old, new): (Vec<_>, Vec<_>) = (one.named_chains().collect(), two.named_chains().collect());
     for (a, b) in common("chain", &old, &new, |chain| &chain.name, &mut lines) {
         chain_lines(&mut pair, a, b, &mut lines);

@@ -18,6 +18,7 @@ mod expressions;
 mod keep;
 mod kernel;
 mod model;
+mod moving;
 mod parse;
 mod path;
 mod plan;
