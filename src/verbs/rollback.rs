@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::{LOOK_AGAIN, SILENT, TAKEOVER_MAX, conclude, of_settled, optional_id, quiet, settle_first};
+use super::{
+    LOOK_AGAIN, SILENT, TAKEOVER_MAX, conclude, of_settled, optional_id, quiet, settle_first,
+};
 use crate::cli;
 use crate::client::{Connection, err, lines, out};
 use crate::exit::Exit;
