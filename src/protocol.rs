@@ -77,6 +77,14 @@ pub struct Status {
     pub successor_pid: Option<i32>,
 }
 
+impl Status {
+    /// Whether nothing is at stake any more: its guardian is about to end.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.state.as_str(), "committed" | "rolled_back" | "failed")
+    }
+}
+
 /// One line of the event stream of a transaction (`--json`, `events.jsonl`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {

@@ -182,6 +182,18 @@ fn it_fails_loudly_when_the_rules_are_not_as_before() {
     assert_nothing_left("changed");
 }
 
+#[test]
+fn its_inner_part_does_nothing_on_the_machine_itself() {
+    let output = demo(&binary(), "part")
+        .args(["--part", "story"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "");
+    assert!(text(&output.stderr).contains("only for the demo itself"));
+    assert_nothing_left("part");
+}
+
 /// Starts the demo and sends `signal` when the bad rules are live: exit status, standard error.
 fn interrupted(mark: &str, signal: Signal) -> (Option<i32>, String) {
     let mut child = demo(&binary(), mark).spawn().unwrap();

@@ -20,7 +20,10 @@ const LISTINGS: [(&str, &[&str]); 4] = [
 /// # Errors
 /// When no scratch namespace can be made or the snapshot does not load there.
 pub fn render(snapshot: &Snapshot, lock: &Path) -> Result<String> {
-    let namespace = match prove(snapshot, lock)? {
+    // A table that was made anew comes last in the kernel: that is no change to show.
+    let mut sorted = snapshot.clone();
+    sorted.nft.tables.sort_by(|one, two| one.id.cmp(&two.id));
+    let namespace = match prove(&sorted, lock)? {
         Proof::Proven(namespace) => namespace,
         Proof::NoNamespace(error) => {
             bail!("no scratch network namespace can be made here ({error})")

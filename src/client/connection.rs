@@ -124,7 +124,7 @@ pub fn request(paths: &Paths, request: &Request) -> Result<Option<Reply>> {
 /// When there is a guardian that does not answer.
 pub fn pending(paths: &Paths) -> Result<Option<Status>> {
     match request(paths, &Request::Status)? {
-        Some(Reply::Status(status)) => Ok(Some(status)),
+        Some(Reply::Status(status)) => Ok((!status.is_over()).then_some(status)),
         Some(Reply::Refused { message, .. } | Reply::Done { message }) => bail!("{message}"),
         None => Ok(None),
     }

@@ -2,7 +2,6 @@
 
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdin, ChildStdout, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,15 +22,13 @@ impl Run {
         self
     }
 
-    /// Starts the tool with this process's own standard streams, in a process group of its
-    /// own: what a terminal sends to this process's group (Ctrl-C) does not reach it.
+    /// Starts the tool with this process's own standard streams.
     ///
     /// # Errors
     /// [`Error::Start`].
     pub fn attached(self) -> Result<Running, Error> {
-        let mut command = self.command();
-        command.process_group(0);
-        self.started(command.spawn())
+        let child = self.command().spawn();
+        self.started(child)
     }
 
     /// Starts the tool with pipes for standard input and output; standard error is discarded.

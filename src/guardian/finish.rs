@@ -16,7 +16,7 @@ use crate::paths::Paths;
 use crate::persist::{self, Source};
 use crate::protocol::Notice;
 use crate::transaction::journal::Detail;
-use crate::transaction::store::Work;
+use crate::transaction::store::{Persist, Work};
 
 /// How long a hook may take.
 const HOOK_MAX: Duration = Duration::from_secs(60);
@@ -36,8 +36,12 @@ pub fn bounded(mut lines: Vec<String>) -> Vec<String> {
 
 /// Persists if asked to, runs the hook, closes.
 pub fn commit(core: &mut Core, paths: &Paths) {
-    if let Some(file) = core.meta.persist.clone() {
-        match persist(core, paths, file.as_deref()) {
+    if let Some(place) = core.meta.persist.clone() {
+        let file = match &place {
+            Persist::BootFiles => None,
+            Persist::File(file) => Some(file.as_path()),
+        };
+        match persist(core, paths, file) {
             Ok(notices) => notices.into_iter().for_each(|notice| core.announcer.say(notice)),
             Err(error) => core.warn(format!(
                 "the new rules are live and confirmed, but could not be persisted: {error:#}; after a reboot the old ones are back"

@@ -13,7 +13,7 @@ use crate::checkpoint::{
 };
 use crate::connection::Known;
 use crate::legacy::Lock;
-use crate::nftables::Compare;
+use crate::nftables::{Compare, is_stand_in};
 use crate::transaction::Transaction;
 use crate::transaction::store::{Meta, Work, write_durably};
 
@@ -208,8 +208,13 @@ pub fn roll_back(
             };
         }
     };
-    let touched = touched(checkpoint, applied, &live);
-    let drift = applied.map_or_else(Drift::default, |applied| drift(applied, &live, &touched));
+    let mut touched = touched(checkpoint, applied, &live);
+    // Before the apply was complete, what differs from it is not the work of others.
+    let was_live = transaction.known().exists();
+    let drift = applied
+        .filter(|_| was_live)
+        .map_or_else(Drift::default, |applied| drift(applied, &live, &touched));
+    touched.extend(left_over(&live));
     if !drift.parts.is_empty() {
         // Reported in any case; a full disk only costs the copy.
         let _ = checkpoint::save(&live, &saved_drift(transaction));
@@ -246,6 +251,14 @@ pub fn roll_back(
         differences,
         acted: !differing.is_empty(),
     }
+}
+
+/// Stand-ins of chains that a killed process was replacing.
+fn left_over(live: &Snapshot) -> impl Iterator<Item = Part> + '_ {
+    let tables = live.nft.tables.iter();
+    tables
+        .filter(|table| is_stand_in(&table.id))
+        .map(|table| Part::Nft(table.id.clone()))
 }
 
 /// Where the rules that others made are kept.

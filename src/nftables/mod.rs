@@ -34,3 +34,4 @@ pub use bring::{Level, bring, bring_at};
 pub use compare::Compare;
 pub use error::Error;
 pub use model::{Chain, Flowtable, Object, Rule, Ruleset, Set, Table, TableId};
+pub use shield::is_stand_in;

@@ -22,6 +22,13 @@ const DORMANT: u32 = 1;
 /// Prefix of the copies' names.
 const PREFIX: &str = "safe-apply-old-";
 
+/// Whether `id` is the name of such a copy: one that is there while nothing is being
+/// brought was left by a process that died over it.
+#[must_use]
+pub fn is_stand_in(id: &TableId) -> bool {
+    id.name.starts_with(PREFIX)
+}
+
 /// Copies that are in force.
 #[derive(Debug, Default)]
 pub struct Shield {

@@ -43,13 +43,24 @@ pub struct Meta {
     /// Time to confirm, in seconds.
     pub timeout_seconds: u64,
     /// Whether and where to persist.
-    pub persist: Option<Option<PathBuf>>,
+    pub persist: Option<Persist>,
     /// Whether checks are overridden.
     pub force: bool,
     /// Shell command to run after the commit.
     pub on_commit: Option<String>,
     /// Shell command to run after a rollback.
     pub on_rollback: Option<String>,
+}
+
+/// Where the rules are written after the commit. JSON has one `null` only: an option in an
+/// option would come back as none at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Persist {
+    /// Where this system loads rules at boot.
+    BootFiles,
+    /// To this file.
+    File(PathBuf),
 }
 
 /// What a transaction applies.

@@ -63,7 +63,7 @@ fn entry(transaction: &Transaction) -> Value {
     match transaction.last() {
         Ok(Some(last)) => {
             entry["outcome"] = json!(outcome(&last.state));
-            entry["reason"] = json!(last.state.reason().map(|reason| reason.to_string()));
+            entry["reason"] = json!(last.state.reason());
             entry["forced"] = json!(last.detail.forced);
             entry["confirmed_from"] = json!(last.detail.peer);
         }

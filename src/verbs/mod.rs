@@ -30,6 +30,8 @@ use crate::transaction::{Id, State, Store};
 const TAKEOVER_MAX: Duration = Duration::from_secs(10);
 /// Pause between two attempts to reach it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// What is said after that.
+const SILENT: &str = "a safe-apply is at work on the firewall, but does not answer; what is live may be unconfirmed. Try again in a moment";
 
 /// Does what the command line says.
 ///
@@ -102,18 +104,20 @@ fn ask(store: &Store, request: &Request) -> Result<Result<Reply, Vec<Settled>>> 
         if let Some(reply) = crate::client::request(store.paths(), request)? {
             return Ok(Ok(reply));
         }
-        match survey {
-            Survey::Quiet(settled) => return Ok(Err(settled)),
-            Survey::Pending if !is_root() && pids(store.paths()).is_none() => {
-                return Ok(Err(Vec::new()));
-            }
-            Survey::Pending => {}
+        if let Some(settled) = quiet(store, survey) {
+            return Ok(Err(settled));
         }
-        anyhow::ensure!(
-            Instant::now() < until,
-            "a safe-apply is at work on the firewall, but does not answer; what is live may be unconfirmed. Try again in a moment"
-        );
+        anyhow::ensure!(Instant::now() < until, SILENT);
         std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// What was settled, if that leaves nobody at work.
+fn quiet(store: &Store, survey: Survey) -> Option<Vec<Settled>> {
+    match survey {
+        Survey::Quiet(settled) => Some(settled),
+        Survey::Pending if !is_root() && pids(store.paths()).is_none() => Some(Vec::new()),
+        Survey::Pending => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What apply and run have in common: one transaction from its directory to its outcome.
 
 use std::path::Path;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -13,7 +14,7 @@ use crate::exit::Exit;
 use crate::guardian::detach::{Busy, launch};
 use crate::guardian::recover::Survey;
 use crate::netns::identity;
-use crate::transaction::store::{Meta, Work};
+use crate::transaction::store::{Meta, Persist, Work};
 use crate::transaction::{Id, State, Store, Transaction, clock};
 
 /// Version of the format of `meta.json`.
@@ -26,21 +27,26 @@ const META_VERSION: u32 = 1;
 pub fn clear_the_way(store: &Store, options: &Options) -> Result<Option<Exit>> {
     super::require_root("changing the firewall")?;
     let config = Config::load(&store.paths().config).context("the firewall is untouched")?;
-    if let Survey::Quiet(_) = super::settle_first(store)? {
-        store.prune(config.history)?;
-        let unrestored = if options.force {
-            None
-        } else {
-            unrestored(store)?
-        };
-        return Ok(unrestored.map(|id| {
-            let message = format!(
-                "The rollback of transaction {id} is incomplete, so the rules that are live now are neither old nor confirmed. Nothing was changed now. Try 'safe-apply recover'; with --force the live rules are taken as they are."
-            );
-            refuse(options.json, Exit::Refused, &message)
-        }));
+    let until = Instant::now() + super::TAKEOVER_MAX;
+    // A guardian whose transaction has just ended takes a moment to go.
+    while let Survey::Pending = super::settle_first(store)? {
+        if pending(store.paths())?.is_some() || Instant::now() >= until {
+            return Ok(Some(refuse_pending(store, options.json)?));
+        }
+        std::thread::sleep(super::LOOK_AGAIN);
     }
-    Ok(Some(refuse_pending(store, options.json)?))
+    store.prune(config.history)?;
+    let unrestored = if options.force {
+        None
+    } else {
+        unrestored(store)?
+    };
+    Ok(unrestored.map(|id| {
+        let message = format!(
+            "The rollback of transaction {id} is incomplete, so the rules that are live now are neither old nor confirmed. Nothing was changed now. Try 'safe-apply recover'; with --force the live rules are taken as they are."
+        );
+        refuse(options.json, Exit::Refused, &message)
+    }))
 }
 
 /// The last transaction that did anything, if its rollback is incomplete.
@@ -102,13 +108,11 @@ pub fn start(
 ) -> Result<Exit> {
     let me = rustix::process::getpid().as_raw_pid();
     let netns = identity("self").context("the network namespace cannot be told")?;
-    let persist = options
-        .persist
-        .clone()
-        .map(|file| file.map(absolute))
-        .map_or(Ok(None), |file: Option<std::io::Result<_>>| {
-            file.transpose().map(Some)
-        })?;
+    let persist = match &options.persist {
+        None => None,
+        Some(None) => Some(Persist::BootFiles),
+        Some(Some(file)) => Some(Persist::File(std::path::absolute(file)?)),
+    };
     let words: Vec<String> = std::env::args_os()
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
@@ -158,8 +162,4 @@ pub fn start(
             interrupts,
         },
     )
-}
-
-fn absolute(path: std::path::PathBuf) -> std::io::Result<std::path::PathBuf> {
-    std::path::absolute(path)
 }

@@ -16,7 +16,7 @@ use crate::transaction::Store;
 /// When there is a guardian that does not answer.
 pub fn run(store: &Store, args: &Json) -> Result<Exit> {
     let (status, exit) = match ask(store, &Request::Status)? {
-        Ok(Reply::Status(status)) => (Some(status), Exit::Success),
+        Ok(Reply::Status(status)) => ((!status.is_over()).then_some(status), Exit::Success),
         Ok(reply) => return Ok(conclude(Ok(reply))),
         Err(settled) => (None, of_settled(&settled, Exit::Success)),
     };

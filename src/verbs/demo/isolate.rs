@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
-use rustix::process::{Signal, getegid, geteuid, set_parent_process_death_signal};
+use rustix::process::{Signal, getegid, geteuid, getpid, set_parent_process_death_signal, setsid};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -79,7 +79,7 @@ fn separate() -> Result<()> {
     }
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     let refused =
-        "this kernel gives no user namespace to an ordinary user; try: sudo safe-apply demo";
+        "the demo gets no namespaces here (as an ordinary user, try: sudo safe-apply demo)";
     unshare(CloneFlags::CLONE_NEWUSER | own).context(refused)?;
     fs::write("/proc/self/setgroups", "deny").context(refused)?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1")).context(refused)?;
@@ -88,9 +88,15 @@ fn separate() -> Result<()> {
 
 /// As the first process inside: a `/proc` for this PID namespace, a `/run` of our own.
 pub fn inside() -> Result<()> {
+    if getpid().as_raw_pid() != 1 {
+        bail!("this part of the demo is only for the demo itself; start it with: safe-apply demo");
+    }
+    // A Ctrl-C is for the process outside, which ends this one; until here it is ignored, as any
+    // signal is that the first process of a PID namespace does not ask for.
+    setsid()?;
     set_parent_process_death_signal(Some(Signal::KILL))?;
     let rec_private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    let refused = "the demo may not mount in its own namespace; try: sudo safe-apply demo";
+    let refused = "the demo may not mount, not even in a namespace of its own (as an ordinary user, try: sudo safe-apply demo)";
     mount_change("/", rec_private).context(refused)?;
     let safe = MountFlags::NOSUID | MountFlags::NODEV;
     mount("tmpfs", "/run", "tmpfs", safe, c"mode=0755").context(refused)?;
@@ -100,6 +106,5 @@ pub fn inside() -> Result<()> {
     let program = Path::new("/run/demo/bin/safe-apply");
     fs::write(program, "")?;
     mount_bind("/proc/self/exe", program).context("the program itself cannot be mounted")?;
-    mount("proc", "/proc", "proc", safe | MountFlags::NOEXEC, None)
-        .context("the demo may not mount a /proc of its own; try: sudo safe-apply demo")
+    mount("proc", "/proc", "proc", safe | MountFlags::NOEXEC, None).context(refused)
 }

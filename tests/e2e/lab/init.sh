@@ -1,3 +1,4 @@
+#!/bin/bash
 # Runs as the server's first process: private places, own accounts.
 # $1 the lab's directory, $2 the binary under test, $3 what `iptables` is.
 set -eu

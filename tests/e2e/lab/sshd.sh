@@ -1,3 +1,4 @@
+#!/bin/bash
 # Starts sshd on the server: ports 22 and 2222, keys only, no PAM.
 set -eu
 cd /run/lab
