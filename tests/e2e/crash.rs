@@ -54,6 +54,8 @@ fn guardian_and_successor_are_killed_then_any_verb_settles(backend: Backend) {
             successor.signal(signal);
             guardian.signal(signal);
         }
+        successor.ends();
+        guardian.ends();
         let said = lab.server(&format!("safe-apply {verb}"));
         assert!(said.err.contains("was left behind"), "{verb}: {said:?}");
         assert_same(&lab.rules(), &before);

@@ -24,6 +24,17 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Waits until it has let go of all that it held: the kernel closes files, and with them
+    /// drops locks, before a process becomes a zombie.
+    pub fn ends(&self) {
+        let state = || fs::read_to_string(format!("/proc/{}/stat", self.pid)).ok();
+        eventually("a killed process is dead", || {
+            state().is_none_or(|stat| stat.contains(") Z ") || stat.contains(") X "))
+        });
+    }
+}
+
 impl Lab {
     /// All processes of the server that are alive.
     pub fn processes(&self) -> Vec<Process> {
@@ -75,6 +86,7 @@ impl Lab {
             alive
                 .iter()
                 .for_each(|process| process.signal(Signal::KILL));
+            alive.iter().for_each(Process::ends);
             alive.is_empty()
         });
     }
