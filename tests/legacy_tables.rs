@@ -84,7 +84,7 @@ fn damage_is_undone_with_counters() {
         let policy = "iptables-legacy table filter: policy of INPUT is ACCEPT, was DROP";
         assert_eq!(lines[0], policy, "{lines:?}");
         assert!(
-            lines.contains(&"ip6tables-legacy table filter: 0 rule(s) added, 3 removed".to_owned())
+            lines.contains(&"ip6tables-legacy table filter: 0 rules added, 3 removed".to_owned())
         );
         restore(&checkpoint, lock);
         assert_eq!(Tables::capture().unwrap(), checkpoint);

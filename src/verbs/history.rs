@@ -7,7 +7,7 @@ use super::{require_root, settle_first};
 use crate::cli::Json;
 use crate::client::out;
 use crate::exit::Exit;
-use crate::transaction::{State, Store, Transaction};
+use crate::transaction::{Reason, State, Store, Transaction};
 
 /// Lists past transactions, newest last.
 ///
@@ -31,20 +31,26 @@ pub fn run(store: &Store, args: &Json) -> Result<Exit> {
         } else {
             ""
         };
-        let reason = entry["reason"]
-            .as_str()
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
+        let reason = in_words(&entry["reason"]);
         out(&format!(
             "{}  {}{forced}{reason}  [{} from {}]  {}",
             text("transaction"),
-            text("outcome"),
+            text("outcome").replace('_', " "),
             text("user"),
             text("from"),
             text("command"),
         ));
     }
     Ok(Exit::Success)
+}
+
+/// Why it did not commit; empty where it did.
+fn in_words(reason: &Value) -> String {
+    let known = serde_json::from_value(reason.clone()).map(|known: Reason| known.to_string());
+    match known.ok().as_deref().or(reason.as_str()) {
+        Some(reason) => format!(": {reason}"),
+        None => String::new(),
+    }
 }
 
 fn entry(transaction: &Transaction) -> Value {
