@@ -10,11 +10,14 @@ use crate::transaction::Transaction;
 /// How long a hook may take.
 const HOOK_MAX: Duration = Duration::from_secs(60);
 
+/// A hook is no guardian: under memory pressure it may go (`proc(5)`, `oom_score_adj`).
+const WRAP: &str = r#"{ echo 0 >/proc/self/oom_score_adj; } 2>/dev/null; exec /bin/sh -c "$1""#;
+
 /// Runs `command`, if there is one; `outcome` is told to it. Its failure is a warning.
 pub fn run(core: &mut Core, command: Option<String>, outcome: &str) {
     let Some(command) = command else { return };
     let mut run = Run::path("/bin/sh")
-        .args(["-c", &command])
+        .args(["-c", WRAP, "sh", &command])
         .deadline(HOOK_MAX);
     for (name, value) in environment(&core.transaction, outcome) {
         run = run.env(&name, value);
