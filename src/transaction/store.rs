@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use super::Id;
+use super::{Id, State};
 use crate::paths::Paths;
 
 pub use super::directory::Transaction;
@@ -110,10 +110,15 @@ impl Store {
         let all = self.list()?;
         let surplus = all.len().saturating_sub(keep);
         for transaction in all.into_iter().take(surplus) {
-            let closed = transaction
-                .last()
-                .is_ok_and(|last| last.is_some_and(|record| record.state.is_final()));
-            if closed {
+            let never_begun =
+                !transaction.journal().exists() && !transaction.volatile_journal().exists();
+            // The checkpoint of an incomplete rollback may still be needed.
+            let settled = transaction.last().is_ok_and(|last| {
+                last.is_some_and(|record| {
+                    record.detail.finished && !matches!(record.state, State::RestoreFailed { .. })
+                })
+            });
+            if never_begun || settled {
                 // Old history is a convenience; a full or read-only disk is no reason to fail.
                 let _ = fs::remove_dir_all(transaction.dir());
                 let _ = fs::remove_file(transaction.volatile_journal());
