@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::compile;
 use crate::checkpoint::{
-    self, Direction, Drift, Failure, LOCK_WAIT_ROLLBACK, Part, Proof, Snapshot, bring, drift,
+    self, Direction, Drift, Failure, LOCK_WAIT_ROLLBACK, Look, Part, Proof, Snapshot, bring,
     touched,
 };
 use crate::connection::Known;
@@ -199,8 +199,8 @@ pub fn roll_back(
     checkpoint: &Snapshot,
     applied: Option<&Snapshot>,
 ) -> Restored {
-    let live = match Snapshot::capture() {
-        Ok(live) => live,
+    let look = match Look::at_all() {
+        Ok(look) => look,
         Err(error) => {
             return Restored {
                 differences: vec![format!("the live rules cannot be read: {error}")],
@@ -208,40 +208,32 @@ pub fn roll_back(
             };
         }
     };
-    let mut touched = touched(checkpoint, applied, &live);
+    let mut touched = touched(checkpoint, applied, &look.live);
     // Before the apply was complete, what differs from it is not the work of others.
     let was_live = transaction.known().exists();
     let drift = applied
         .filter(|_| was_live)
-        .map_or_else(Drift::default, |applied| drift(applied, &live, &touched));
-    touched.extend(left_over(&live));
+        .map_or_else(Drift::default, |applied| look.drift(applied, &touched));
+    touched.extend(left_over(&look.live));
     if !drift.parts.is_empty() {
         // Reported in any case; a full disk only costs the copy.
-        let _ = checkpoint::save(&live, &saved_drift(transaction));
+        let _ = checkpoint::save(&look.live, &saved_drift(transaction));
     }
-    let differing: Vec<Part> = checkpoint
-        .differing(&live, Compare::Live)
-        .into_iter()
-        .filter(|part| touched.contains(part))
-        .collect();
+    let differing = look.differing(checkpoint, &touched);
     let lock = Lock::bypass_after(LOCK_WAIT_ROLLBACK);
     let direction = Direction::Rollback { lock: &lock };
     let mut differences = match bring(checkpoint, &differing, &direction) {
         Ok(()) => Vec::new(),
         Err(failures) => failures.iter().map(ToString::to_string).collect(),
     };
-    match Snapshot::capture() {
+    match Look::at(&touched) {
         Ok(now) => {
-            let wrong: Vec<Part> = checkpoint
-                .differing(&now, Compare::Live)
-                .into_iter()
-                .filter(|part| touched.contains(part))
-                .collect();
+            let wrong = now.differing(checkpoint, &touched);
             if wrong.is_empty() {
                 // What counts is what the kernel holds, not how it came about.
                 differences.clear();
             } else {
-                differences.extend(checkpoint.describe(&now, &wrong));
+                differences.extend(now.describe(checkpoint, &wrong));
             }
         }
         Err(error) => differences.push(format!("the live rules cannot be read back: {error}")),
@@ -278,8 +270,8 @@ pub fn roll_back_if_live(
     applied: &Snapshot,
     boot_file: bool,
 ) -> Restored {
-    let live = match Snapshot::capture() {
-        Ok(live) => live,
+    let live = match Look::at_all() {
+        Ok(look) => look.live,
         Err(error) => {
             return Restored {
                 differences: vec![format!("the live rules cannot be read: {error}")],
