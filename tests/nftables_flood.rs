@@ -10,13 +10,10 @@
 mod nftables_support;
 
 use std::fmt::Write;
-use std::net::UdpSocket;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
 
+use nftables_support::flood::{under_flood, wait_for_packet};
 use nftables_support::{in_scratch, listing, nft, tool, union};
-use safe_apply::nftables::{Compare, Level, Ruleset, bring_at};
+use safe_apply::nftables::{Compare, Level, Ruleset, bring_at, force};
 
 /// How often a pair of rulesets is switched, half of it forth, half back.
 const TRANSITIONS: usize = 50;
@@ -154,51 +151,28 @@ fn compiled(script: &str) -> Ruleset {
     ruleset
 }
 
-/// Counts the packets that get through while `work` runs under a flood.
-fn under_flood(work: impl FnOnce(&AtomicU64)) -> u64 {
-    let receiver = UdpSocket::bind("127.0.0.1:0").unwrap();
-    receiver
-        .set_read_timeout(Some(Duration::from_millis(20)))
-        .unwrap();
-    let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
-    sender.connect(receiver.local_addr().unwrap()).unwrap();
-    let (stop, received) = (AtomicBool::new(false), AtomicU64::new(0));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                let _ = sender.send(b"flood");
-            }
-        });
-        scope.spawn(|| {
-            let mut buffer = [0; 16];
-            while !stop.load(Ordering::Relaxed) {
-                if receiver.recv(&mut buffer).is_ok() {
-                    received.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-        });
-        // A panic must not leave the flood running.
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&received)));
-        thread::sleep(Duration::from_millis(25));
-        stop.store(true, Ordering::Relaxed);
-        if let Err(panic) = result {
-            std::panic::resume_unwind(panic);
-        }
-    });
-    received.into_inner()
-}
-
-fn switch(to: &Ruleset, level: Level) {
+/// Without a level: by force.
+fn switch(to: &Ruleset, level: Option<Level>) {
     let live = Ruleset::capture().unwrap();
-    bring_at(&live, to, &union(&live, to), level).unwrap();
+    let tables = union(&live, to);
+    match level {
+        Some(level) => bring_at(&live, to, &tables, level).unwrap(),
+        None => force(to, &tables).unwrap(),
+    }
 }
 
-fn engine_leaks(name: &str, one: &Ruleset, two: &Ruleset, level: Level, transitions: usize) -> u64 {
+fn engine_leaks(
+    name: &str,
+    one: &Ruleset,
+    two: &Ruleset,
+    level: Option<Level>,
+    transitions: usize,
+) -> u64 {
     let mut leaked = 0;
     in_scratch(|| {
         tool(&["ip", "link", "set", "lo", "up"], "").unwrap();
         assert_ne!(under_flood(wait_for_packet), 0, "{name}: the flood flows");
-        switch(one, Level::Fine);
+        switch(one, Some(Level::Fine));
         leaked = under_flood(|_| {
             for _ in 0..transitions / 2 {
                 switch(two, level);
@@ -210,14 +184,6 @@ fn engine_leaks(name: &str, one: &Ruleset, two: &Ruleset, level: Level, transiti
         assert!(!listing().contains("safe-apply guard"), "{name}");
     });
     leaked
-}
-
-/// Without rules the flood gets through; that it does is the proof that zero means something.
-fn wait_for_packet(received: &AtomicU64) {
-    let start = Instant::now();
-    while received.load(Ordering::Relaxed) == 0 && start.elapsed() < Duration::from_secs(10) {
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn tool_leaks(restore: &[&str], one: &str, two: &str, transitions: usize) -> u64 {
@@ -269,7 +235,7 @@ fn nothing_passes(rules: usize) {
         let all = rules < 1000 || number < 2 || slow();
         let transitions = if all { TRANSITIONS } else { FEW_TRANSITIONS };
         let (one, two) = (compiled(&one.script(rules)), compiled(&two.script(rules)));
-        let leaked = engine_leaks(name, &one, &two, level, transitions);
+        let leaked = engine_leaks(name, &one, &two, Some(level), transitions);
         println!("{rules} rules, {name}: {leaked} packets in {transitions} transitions");
         assert_eq!(leaked, 0, "{rules} rules, {name}");
     }
@@ -279,6 +245,18 @@ fn nothing_passes(rules: usize) {
 /// Whether tests may take many minutes.
 fn slow() -> bool {
     std::env::var_os("SAFE_APPLY_SLOW").is_some()
+}
+
+#[test]
+fn nothing_passes_when_forced() {
+    for (rules, transitions) in [(10, TRANSITIONS), (1000, FEW_TRANSITIONS)] {
+        for (name, one, two, _) in pairs() {
+            let (one, two) = (compiled(&one.script(rules)), compiled(&two.script(rules)));
+            let leaked = engine_leaks(name, &one, &two, None, transitions);
+            println!("{rules} rules, {name}, forced: {leaked} packets");
+            assert_eq!(leaked, 0, "{rules} rules, {name}, forced");
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// Brings `tables` to what `target` holds: as an apply does; where others are always
 /// faster, without the kernel's check that nobody was; where they keep changing `tables`
-/// themselves, by deleting and creating those.
+/// themselves, or nothing can be read, by deleting and creating those.
 ///
 /// # Errors
 /// What the kernel says to the last way that was tried.
@@ -29,7 +29,9 @@ fn checked(target: &Ruleset, tables: &[TableId]) -> Result<bool, Error> {
     let mut pause = FIRST_PAUSE;
     loop {
         let limit = OVERTAKEN_MAX.saturating_sub(start.elapsed());
-        let look = Ruleset::look(limit)?;
+        let Ok(look) = Ruleset::look_at(tables, limit) else {
+            return Ok(false);
+        };
         if look.unsettled.is_empty() {
             match bring(&look.ruleset, target, tables) {
                 Ok(()) => return Ok(true),
@@ -50,7 +52,9 @@ fn unchecked(target: &Ruleset, tables: &[TableId]) -> Result<bool, Error> {
     let start = Instant::now();
     while start.elapsed() < OVERTAKEN_MAX {
         let limit = OVERTAKEN_MAX.saturating_sub(start.elapsed());
-        let Look { ruleset, unsettled } = Ruleset::look_at(tables, limit)?;
+        let Ok(Look { ruleset, unsettled }) = Ruleset::look_at(tables, limit) else {
+            return Ok(false);
+        };
         if !unsettled.is_empty() {
             return Ok(false);
         }
@@ -61,7 +65,9 @@ fn unchecked(target: &Ruleset, tables: &[TableId]) -> Result<bool, Error> {
             Err(other) => return Err(other),
         }
         let limit = OVERTAKEN_MAX.saturating_sub(start.elapsed());
-        let Look { ruleset, unsettled } = Ruleset::look_at(tables, limit)?;
+        let Ok(Look { ruleset, unsettled }) = Ruleset::look_at(tables, limit) else {
+            return Ok(false);
+        };
         let differing = target.differing(&ruleset, Compare::Live);
         let is_wrong = |id| differing.contains(id) || unsettled.contains(id);
         if !tables.iter().any(is_wrong) {
