@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::insist::insist;
 use super::{EXPIRY_MARGIN, Error, Part, Snapshot, translated};
 use crate::exec::LIVE_DEADLINE;
 use crate::ipset::{self, Sets};
@@ -14,7 +15,7 @@ use crate::legacy::{Family, Lock, Tables};
 use crate::nftables::{self, Compare, Ruleset, Table, TableId};
 use crate::transaction::clock;
 
-/// How long a rollback keeps trying while others commit in between.
+/// How long an apply keeps trying while others commit in between.
 const CONTENTION_MAX: Duration = Duration::from_secs(20);
 /// How long an apply waits for the legacy lock.
 const LOCK_WAIT_APPLY: Duration = Duration::from_secs(10);
@@ -229,22 +230,24 @@ impl Bringing<'_> {
             }
         }
         let target = translated(&self.target.nft, &self.target.sets.indexes, &indexes);
+        match self.direction {
+            Direction::Apply { checkpoint } => {
+                let live = &checkpoint.nft;
+                let live = translated(live, &checkpoint.sets.indexes, &indexes).into_owned();
+                self.unless_overtaken(live, &target, tables);
+            }
+            Direction::Rollback { .. } => {
+                self.note(insist(&target, tables).map_err(Error::from));
+            }
+        }
+    }
+
+    /// From `live` on, as long as others change nothing in `tables`.
+    fn unless_overtaken(&mut self, mut live: Ruleset, target: &Ruleset, tables: &[TableId]) {
         let until = Instant::now() + CONTENTION_MAX;
         let mut pause = Duration::from_millis(1);
-        let mut live = match self.direction {
-            Direction::Apply { checkpoint } => checkpoint.nft.clone(),
-            Direction::Rollback { .. } => {
-                match self.note(Ruleset::capture().map_err(Error::from)) {
-                    Some(live) => live,
-                    None => return,
-                }
-            }
-        };
-        if let Direction::Apply { checkpoint } = self.direction {
-            live = translated(&live, &checkpoint.sets.indexes, &indexes).into_owned();
-        }
         loop {
-            match nftables::bring(&live, &target, tables) {
+            match nftables::bring(&live, target, tables) {
                 Ok(()) => return,
                 Err(nftables::Error::Concurrent) if Instant::now() < until => {}
                 Err(error) => {
@@ -257,17 +260,15 @@ impl Bringing<'_> {
             let Some(now) = self.note(Ruleset::capture().map_err(Error::from)) else {
                 return;
             };
-            if let Direction::Apply { .. } = self.direction {
-                let overtaken: Vec<String> = live
-                    .differing(&now, Compare::Live)
-                    .into_iter()
-                    .filter(|id| tables.contains(id))
-                    .map(|id| id.to_string())
-                    .collect();
-                if !overtaken.is_empty() {
-                    self.failures.push(Failure::Overtaken(overtaken.join(", ")));
-                    return;
-                }
+            let overtaken: Vec<String> = live
+                .differing(&now, Compare::Live)
+                .into_iter()
+                .filter(|id| tables.contains(id))
+                .map(|id| id.to_string())
+                .collect();
+            if !overtaken.is_empty() {
+                self.failures.push(Failure::Overtaken(overtaken.join(", ")));
+                return;
             }
             live = now;
         }

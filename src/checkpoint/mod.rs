@@ -3,6 +3,8 @@
 mod bring;
 mod drift;
 mod file;
+mod insist;
+mod look;
 mod neighbours;
 mod prove;
 mod render;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use bring::{Direction, Failure, LOCK_WAIT_ROLLBACK, bring};
 pub use drift::{Drift, drift, touched};
 pub use file::{FileError, load, save};
+pub use look::Look;
 pub use neighbours::neighbours;
 pub use prove::{Proof, prove, scratch_for};
 pub use render::render;

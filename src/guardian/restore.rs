@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::checkpoint::{
-    self, Direction, Drift, LOCK_WAIT_ROLLBACK, Part, Snapshot, bring, drift, touched,
+    self, Direction, Drift, LOCK_WAIT_ROLLBACK, Look, Part, Snapshot, bring, touched,
 };
 use crate::legacy::Lock;
 use crate::nftables::{Compare, is_stand_in};
@@ -31,50 +31,41 @@ pub fn roll_back(
     checkpoint: &Snapshot,
     applied: Option<&Snapshot>,
 ) -> Restored {
-    let live = match Snapshot::capture() {
-        Ok(live) => live,
-        Err(error) => {
-            return Restored {
-                differences: vec![format!("the live rules cannot be read: {error}")],
-                ..Restored::default()
-            };
-        }
+    let wanted = applied.map(|applied| checkpoint.differing(applied, Compare::Rules));
+    let look = match Look::at_all(checkpoint, wanted.as_deref()) {
+        Ok(look) => look,
+        Err(error) => return unreadable(&error),
     };
-    let mut touched = touched(checkpoint, applied, &live);
+    let mut touched = touched(checkpoint, applied, &look.live);
     // Before the apply was complete, what differs from it is not the work of others.
     let was_live = transaction.known().exists();
     let drift = applied
         .filter(|_| was_live)
-        .map_or_else(Drift::default, |applied| drift(applied, &live, &touched));
-    touched.extend(left_over(&live));
+        .map_or_else(Drift::default, |applied| look.drift(applied, &touched));
+    touched.extend(left_over(&look.live));
     if !drift.parts.is_empty() {
         // Reported in any case; a full disk only costs the copy.
-        let _ = checkpoint::save(&live, &saved_drift(transaction));
+        let _ = checkpoint::save(&look.live, &saved_drift(transaction));
     }
-    let differing: Vec<Part> = checkpoint
-        .differing(&live, Compare::Live)
-        .into_iter()
-        .filter(|part| touched.contains(part))
-        .collect();
+    let differing = look.differing(checkpoint, &touched);
     let lock = Lock::bypass_after(LOCK_WAIT_ROLLBACK);
     let direction = Direction::Rollback { lock: &lock };
     let mut differences = match bring(checkpoint, &differing, &direction) {
         Ok(()) => Vec::new(),
         Err(failures) => failures.iter().map(ToString::to_string).collect(),
     };
-    match Snapshot::capture() {
+    match Look::at(checkpoint, &touched) {
         Ok(now) => {
-            let wrong: Vec<Part> = checkpoint
-                .differing(&now, Compare::Live)
-                .into_iter()
-                .filter(|part| touched.contains(part))
-                .collect();
+            let wrong = now.differing(checkpoint, &touched);
             if wrong.is_empty() {
                 // What counts is what the kernel holds, not how it came about.
                 differences.clear();
             } else {
-                differences.extend(checkpoint.describe(&now, &wrong));
+                differences.extend(now.describe(checkpoint, &wrong));
             }
+            differences.extend(look.unread);
+            differences.extend(now.unread);
+            differences.dedup();
         }
         Err(error) => differences.push(format!("the live rules cannot be read back: {error}")),
     }
@@ -82,6 +73,13 @@ pub fn roll_back(
         drift,
         differences,
         acted: !differing.is_empty(),
+    }
+}
+
+fn unreadable(error: &checkpoint::Error) -> Restored {
+    Restored {
+        differences: vec![format!("the live rules cannot be read: {error}")],
+        ..Restored::default()
     }
 }
 
@@ -110,14 +108,10 @@ pub fn roll_back_if_live(
     applied: &Snapshot,
     boot_file: bool,
 ) -> Restored {
-    let live = match Snapshot::capture() {
-        Ok(live) => live,
-        Err(error) => {
-            return Restored {
-                differences: vec![format!("the live rules cannot be read: {error}")],
-                ..Restored::default()
-            };
-        }
+    let wanted = checkpoint.differing(applied, Compare::Rules);
+    let live = match Look::at_all(checkpoint, Some(&wanted)) {
+        Ok(look) => look.live,
+        Err(error) => return unreadable(&error),
     };
     let touched = touched(checkpoint, Some(applied), &live);
     let not_applied = applied.differing(&live, Compare::Live);

@@ -41,8 +41,26 @@ impl Level {
 /// changed then. [`Error::Unfinished`] when all is in place but a last step, without which the
 /// rules drop more than they should.
 pub fn bring(live: &Ruleset, target: &Ruleset, tables: &[TableId]) -> Result<(), Error> {
+    bring_checked(live, target, tables, Some(live.generation))
+}
+
+/// [`bring`] where others commit all the time: not refused when the rules changed since
+/// `live` was captured. When somebody changed one of `tables` itself, the outcome is not what
+/// `target` holds: look again.
+///
+/// # Errors
+/// Those of [`bring`], but [`Error::Concurrent`].
+pub fn bring_unchecked(live: &Ruleset, target: &Ruleset, tables: &[TableId]) -> Result<(), Error> {
+    bring_checked(live, target, tables, None)
+}
+
+fn bring_checked(
+    live: &Ruleset,
+    target: &Ruleset,
+    tables: &[TableId],
+    mut generation: Option<u32>,
+) -> Result<(), Error> {
     let mut levels: Vec<_> = tables.iter().map(|id| (id, Level::Fine)).collect();
-    let mut generation = live.generation;
     loop {
         let refusal = match attempt(live, target, &levels, &mut generation) {
             Ok(()) => return Ok(()),
@@ -77,7 +95,7 @@ pub fn bring_at(
     level: Level,
 ) -> Result<(), Error> {
     let levels: Vec<_> = tables.iter().map(|id| (id, level)).collect();
-    let mut generation = live.generation;
+    let mut generation = Some(live.generation);
     attempt(live, target, &levels, &mut generation).map_err(|refusal| refusal.error)
 }
 
@@ -85,7 +103,7 @@ fn attempt(
     live: &Ruleset,
     target: &Ruleset,
     levels: &[(&TableId, Level)],
-    generation: &mut u32,
+    generation: &mut Option<u32>,
 ) -> Result<(), Refusal> {
     // In the target's order, so that tables that are created come out in it.
     let mut created = Vec::new();
@@ -106,7 +124,7 @@ fn attempt(
 
     let shield = Shield::raise(&changed, &created, generation)?;
     let mut later = Settlement::default();
-    let mut batch = Batch::new(Some(*generation));
+    let mut batch = Batch::new(*generation);
     for (present, wanted, level) in changed {
         plan::change(&mut batch, present, wanted, level, &mut later);
     }

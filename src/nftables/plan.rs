@@ -3,7 +3,7 @@
 use super::batch::Batch;
 use super::bring::Level;
 use super::keep::Kept;
-use super::kernel::{chain, flowtable, message, object, rule, set, table};
+use super::kernel::{chain, flag, flowtable, message, object, rule, set, table};
 use super::model::{Chain, Object, Table, TableId};
 use super::plan_elements::ElementChange;
 use super::plan_rules::RuleChange;
@@ -15,6 +15,15 @@ pub fn delete(batch: &mut Batch, id: &TableId) {
     batch.add(message::DELTABLE, 0, id, |out| {
         out.put_text(table::NAME, &id.name);
     });
+}
+
+/// Makes sure that there is no such table, whatever is there now.
+pub fn clear(batch: &mut Batch, id: &TableId) {
+    // Of a table that exists, a message without attributes to set changes nothing.
+    batch.add(message::NEWTABLE, flag::CREATE, id, |out| {
+        out.put_text(table::NAME, &id.name);
+    });
+    delete(batch, id);
 }
 
 /// Creates a table with all it holds.

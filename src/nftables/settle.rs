@@ -132,7 +132,7 @@ impl Settlement {
     }
 
     /// Does what is left, in one further transaction; counts it in `generation`.
-    pub fn finish(&self, generation: &mut u32) -> Result<(), Error> {
+    pub fn finish(&self, generation: &mut Option<u32>) -> Result<(), Error> {
         if self.steps.is_empty() {
             return Ok(());
         }
@@ -211,9 +211,9 @@ impl Step {
     }
 }
 
-/// The generation after a commit: the kernel counts up, and leaves out zero.
-pub fn following(generation: u32) -> u32 {
-    generation.wrapping_add(1).max(1)
+/// The generation after a commit, where it counts: the kernel counts up, and leaves out zero.
+pub fn following(generation: Option<u32>) -> Option<u32> {
+    generation.map(|generation| generation.wrapping_add(1).max(1))
 }
 
 /// Returns when no packet is left that was on its way at the time of the call:

@@ -11,7 +11,7 @@ use super::bring::Level;
 use super::error::Error;
 use super::keep::Kept;
 use super::kernel::table;
-use super::model::{Table, TableId};
+use super::model::{Chain, Table, TableId};
 use super::path::{self, Place, Stop};
 use super::plan;
 use super::settle::{Settlement, following, wait_for_packets};
@@ -44,7 +44,7 @@ impl Shield {
     pub fn raise(
         changes: &[(&Table, &Table, Level)],
         created: &[&Table],
-        generation: &mut u32,
+        generation: &mut Option<u32>,
     ) -> Result<Self, Error> {
         let anew = created.iter().flat_map(|target| Stop::all(None, target));
         let changed = changes
@@ -55,11 +55,31 @@ impl Shield {
             .iter()
             .filter_map(|(live, target, level)| copy(live, target, *level, &stops))
             .collect();
+        let shield = Self::put(&copies, *generation)?;
+        if !shield.tables.is_empty() {
+            *generation = following(*generation);
+        }
+        Ok(shield)
+    }
+
+    /// Puts copies of the chains of `targets` into force that may stop packets, while it is
+    /// not known what is there: what the target stops is stopped, whatever comes between.
+    pub fn raise_ahead(targets: &[&Table]) -> Result<Self, Error> {
+        let copies: Vec<_> = targets
+            .iter()
+            .filter_map(|target| renamed(target, |one| path::is_stop(target, one)))
+            .collect();
+        Self::put(&copies, None)
+    }
+
+    fn put(copies: &[Table], generation: Option<u32>) -> Result<Self, Error> {
         if copies.is_empty() {
             return Ok(Self::default());
         }
-        let mut batch = Batch::new(Some(*generation));
-        for one in &copies {
+        let mut batch = Batch::new(generation);
+        for one in copies {
+            // A process that died over it may have left one.
+            plan::clear(&mut batch, &one.id);
             plan::create(&mut batch, one, &mut Settlement::default());
         }
         match batch.commit(|_| {}).map_err(|refusal| refusal.error) {
@@ -67,10 +87,14 @@ impl Shield {
             Err(Error::Refused { .. }) => return Ok(Self::default()),
             Err(other) => return Err(other),
         }
-        *generation = following(*generation);
         wait_for_packets();
-        let tables = copies.into_iter().map(|one| one.id).collect();
+        let tables = copies.iter().map(|one| one.id.clone()).collect();
         Ok(Self { tables })
+    }
+
+    /// Whether `id` is one of the copies.
+    pub fn holds(&self, id: &TableId) -> bool {
+        self.tables.contains(id)
     }
 
     /// Takes the copies away, when no packet is left in the old rules.
@@ -83,30 +107,36 @@ impl Shield {
 
 /// A copy of `live` with those of its base chains that are needed; nothing where none is.
 fn copy(live: &Table, target: &Table, level: Level, stops: &[Stop<'_>]) -> Option<Table> {
-    let flags = find(&live.attributes, table::FLAGS).and_then(|flags| flags.be32());
-    if flags.is_some_and(|flags| flags & DORMANT != 0) {
-        return None;
-    }
     let all_go = plan::is_made_anew(live, target, level);
     let kept = Kept::find(live, target, level);
     let mixed = path::is_mixed(live, target);
-    let needed: Vec<_> = live
-        .named_chains()
-        .filter(|one| {
-            if all_go || !kept.has_chain(&one.name) {
-                Place::of(live.id.family, one).is_some()
-            } else {
-                mixed && path::is_stop(live, one) || path::is_relieved(live, target, one, stops)
-            }
-        })
-        .map(|one| one.name.as_str())
-        .collect();
-    if needed.is_empty() {
+    renamed(live, |one| {
+        if all_go || !kept.has_chain(&one.name) {
+            Place::of(live.id.family, one).is_some()
+        } else {
+            mixed && path::is_stop(live, one) || path::is_relieved(live, target, one, stops)
+        }
+    })
+}
+
+/// A copy of `table` under another name with those of its base chains that are
+/// `needed`; nothing where none is.
+fn renamed(table: &Table, needed: impl Fn(&Chain) -> bool) -> Option<Table> {
+    let flags = find(&table.attributes, table::FLAGS).and_then(|flags| flags.be32());
+    if flags.is_some_and(|flags| flags & DORMANT != 0) {
         return None;
     }
-    let mut copy = live.clone();
-    copy.id.name = format!("{PREFIX}{}", live.id.name);
+    let names: Vec<_> = table
+        .named_chains()
+        .filter(|one| needed(one))
+        .map(|one| one.name.as_str())
+        .collect();
+    if names.is_empty() {
+        return None;
+    }
+    let mut copy = table.clone();
+    copy.id.name = format!("{PREFIX}{}", table.id.name);
     copy.chains
-        .retain(|one| !one.is_base() || needed.contains(&one.name.as_str()));
+        .retain(|one| !one.is_base() || names.contains(&one.name.as_str()));
     Some(copy)
 }

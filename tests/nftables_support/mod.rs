@@ -1,6 +1,8 @@
 //! What the tests of nf_tables share.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
+pub mod flood;
+
 use std::io::Write;
 use std::process::{Command, Stdio};
 
