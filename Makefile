@@ -23,6 +23,8 @@ BENCH_NEEDS = ip iptables-nft nft ipset
 
 # SUITE=unit: the tests beside the code; SUITE=NAME: the files tests/NAME*.rs.
 SUITE ?=
+# Most tests wait for countdowns: more of them at once than there are cores.
+THREADS ?= 8
 SELECT = $(if $(SUITE),$(if $(filter unit,$(SUITE)),--lib,--test '$(SUITE)*'),)
 
 .PHONY: build docs demo test bench install uninstall lint clean help
@@ -41,7 +43,7 @@ demo: ## the whole story in throw-away network namespaces
 
 test: ## run the tests: SUITE=unit, SUITE=e2e, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
-	$(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
+	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
 
 bench: ## compare with iptables-restore, iptables-save and nft -f
 	tests/install-packages.sh $(BENCH_NEEDS)

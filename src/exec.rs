@@ -29,6 +29,8 @@ pub const TOOL_DIRS: [&str; 6] = [
 const STDERR_TAIL_BYTES: usize = 16 * 1024;
 /// How long a tool may take unless the caller says otherwise.
 pub const DEFAULT_DEADLINE: Duration = Duration::from_secs(120);
+/// How long a tool may take that applies to the live rules: an interrupt has to wait for it.
+pub const LIVE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Why a tool gave no usable answer.
 #[derive(Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use safe_apply::candidate::{
     Error, Kind, LoadOptions, Resolved, load, load_into_namespace, recognise,
 };
-use safe_apply::exec::Run;
+use safe_apply::exec::{DEFAULT_DEADLINE, Run};
 use safe_apply::netns::NetNs;
 
 fn corpus(kind: &str) -> Vec<PathBuf> {
@@ -31,6 +31,7 @@ fn load_file(path: &Path, backend: Resolved, lock: &Path) -> Result<(), Error> {
         backend: Some(backend),
         noflush: false,
         xtables_lock: Some(lock.to_owned()),
+        deadline: DEFAULT_DEADLINE,
     };
     let outcome = NetNs::scratch()
         .unwrap()

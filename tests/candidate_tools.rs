@@ -10,7 +10,7 @@ use safe_apply::candidate::{
     resolve_backend,
 };
 use safe_apply::cli::Backend;
-use safe_apply::exec::Run;
+use safe_apply::exec::{DEFAULT_DEADLINE, Run};
 use safe_apply::exit::Exit;
 use safe_apply::netns::NetNs;
 
@@ -36,6 +36,7 @@ fn try_load(
         backend: Some(backend),
         noflush: false,
         xtables_lock: Some(dir.path().join("lock")),
+        deadline: DEFAULT_DEADLINE,
     };
     let ns = NetNs::scratch().unwrap();
     ns.enter(|| {
@@ -233,6 +234,7 @@ fn noflush_adds_and_a_script_that_adds_is_warned_about() {
         backend: Some(Resolved::Nft),
         noflush: true,
         xtables_lock: None,
+        deadline: DEFAULT_DEADLINE,
     };
     let ns = NetNs::scratch().unwrap();
     ns.enter(|| {

@@ -59,37 +59,37 @@ fn kill_guardian(dir: &Path) {
     kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
 }
 
+/// In a namespace with [`BEFORE`]: `work` gets a directory, and in it a file with [`AFTER`].
+fn in_scratch<T: Send>(work: impl FnOnce(&Path, &str) -> T + Send) -> T {
+    let prepared = || {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("after.nft");
+        fs::write(&file, AFTER).unwrap();
+        nft(&["-f", "-"], BEFORE);
+        work(dir.path(), file.to_str().unwrap())
+    };
+    NetNs::scratch().unwrap().enter(prepared).unwrap()
+}
+
 /// In a namespace with [`BEFORE`]: `fault` strikes when the rules of `args` are live (they
 /// have `sign` in them); returns the client's exit status once the old rules are back.
 fn with_fault(args: &[&str], sign: &str, fault: impl FnOnce(&Path) + Send) -> i32 {
-    let namespace = NetNs::scratch().unwrap();
-    let strike = || {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("after.nft"), AFTER).unwrap();
-        nft(&["-f", "-"], BEFORE);
+    in_scratch(|dir, file| {
         let before = rules();
-        let file = dir.path().join("after.nft");
         let args: Vec<&str> = args
             .iter()
-            .map(|arg| {
-                if *arg == "FILE" {
-                    file.to_str().unwrap()
-                } else {
-                    arg
-                }
-            })
+            .map(|arg| if *arg == "FILE" { file } else { arg })
             .collect();
-        let mut client: Child = safe_apply(dir.path(), &args).spawn().unwrap();
+        let mut client: Child = safe_apply(dir, &args).spawn().unwrap();
         until("the new rules", || rules().contains(sign));
-        fault(dir.path());
+        fault(dir);
         let status = client.wait().unwrap().code().unwrap();
         until("the old rules", || rules() == before);
-        let pending = safe_apply(dir.path(), &["status"]).status().unwrap();
+        let pending = safe_apply(dir, &["status"]).status().unwrap();
         assert!(pending.success());
         assert_eq!(rules(), before);
         status
-    };
-    namespace.enter(strike).unwrap()
+    })
 }
 
 #[test]
@@ -120,6 +120,25 @@ fn a_run_directory_that_is_gone_makes_no_second_owner() {
 }
 
 #[test]
+fn a_guardian_that_is_stopped_goes_on() {
+    let status = with_fault(&["FILE", "-t", "3"], "policy drop", |dir| {
+        let pid = i32::try_from(guardian(dir).unwrap()).unwrap();
+        // Once is not enough for whoever did it.
+        for signal in [Signal::STOP, Signal::TSTP, Signal::STOP] {
+            kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+            until("a guardian that runs", || !is_stopped(pid));
+        }
+    });
+    assert_eq!(status, 3);
+}
+
+/// The state in `/proc/PID/stat` follows the name in parentheses (`proc(5)`).
+fn is_stopped(pid: i32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(") ").next().unwrap().starts_with('T')
+}
+
+#[test]
 fn a_command_that_hides_from_a_new_guardian() {
     let command = "/usr/sbin/nft add table ip now; read never; /usr/sbin/nft add table ip late";
     let hidden = format!("exec < <(sleep 3); {command}");
@@ -145,16 +164,11 @@ fn a_command_that_hides_from_a_new_guardian() {
 
 #[test]
 fn of_two_at_once_one_is_told_to_wait() {
-    let namespace = NetNs::scratch().unwrap();
-    let race = || {
-        let dir = tempfile::tempdir().unwrap();
-        let file = dir.path().join("after.nft");
-        fs::write(&file, AFTER).unwrap();
-        nft(&["-f", "-"], BEFORE);
+    in_scratch(|dir, file| {
         let before = rules();
-        let args = [file.to_str().unwrap(), "-t", "2"];
+        let args = [file, "-t", "2"];
         let mut clients: Vec<Child> = (0..3)
-            .map(|_| safe_apply(dir.path(), &args).spawn().unwrap())
+            .map(|_| safe_apply(dir, &args).spawn().unwrap())
             .collect();
         let mut statuses: Vec<_> = clients
             .iter_mut()
@@ -163,8 +177,70 @@ fn of_two_at_once_one_is_told_to_wait() {
         statuses.sort_unstable();
         assert_eq!(statuses, [3, 6, 6]);
         assert_eq!(rules(), before);
-        let left = fs::read_dir(dir.path().join("state/transactions")).unwrap();
+        let left = fs::read_dir(dir.join("state/transactions")).unwrap();
         assert_eq!(left.count(), 1, "those that never began leave nothing");
-    };
-    namespace.enter(race).unwrap();
+    });
+}
+
+#[test]
+fn a_hook_is_run_as_it_was_written_and_not_with_the_score_of_the_guardian() {
+    in_scratch(|dir, file| {
+        let hook = r#"out="$SAFE_APPLY_STATE_DIR/hook"
+            printf '%s|' "it's \"$SAFE_APPLY_OUTCOME\"" '$HOME' "$#" >"$out"; # a note
+            cat /proc/self/oom_score_adj >>"$out""#;
+        let args = [file, "-t", "3", "--on-rollback", hook];
+        let mut client = safe_apply(dir, &args).spawn().unwrap();
+        until("the new rules", || rules().contains("policy drop"));
+        let pid = guardian(dir).unwrap();
+        // Not every container lets it have -1000; any other score tells as much.
+        fs::write(format!("/proc/{pid}/oom_score_adj"), "500").unwrap();
+        assert_eq!(client.wait().unwrap().code(), Some(3));
+        let path = dir.join("state/hook");
+        until("the end of the hook", || {
+            fs::read_to_string(&path).is_ok_and(|text| text.ends_with('\n'))
+        });
+        let said = fs::read_to_string(path).unwrap();
+        assert_eq!(said, "it's \"rolled_back\"|$HOME|0|0\n");
+    });
+}
+
+#[test]
+fn a_damaged_journal_is_listed_and_nothing_else_is_done() {
+    in_scratch(|dir, file| {
+        let applied = safe_apply(dir, &[file, "-t", "1"]).status().unwrap();
+        assert_eq!(applied.code(), Some(3));
+        until("the end of the guardian", || guardian(dir).is_none());
+        let before = rules();
+        let transactions = fs::read_dir(dir.join("state/transactions")).unwrap();
+        let one = transactions.last().unwrap().unwrap();
+        let id = one.file_name().into_string().unwrap();
+        for journal in [
+            one.path().join("journal"),
+            dir.join(format!("run/{id}.journal")),
+        ] {
+            let mut bytes = fs::read(&journal).unwrap();
+            bytes[20] ^= 1;
+            fs::write(&journal, bytes).unwrap();
+        }
+        let piped = |args: &[&str]| {
+            let mut command = safe_apply(dir, args);
+            let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.output().unwrap()
+        };
+        let listed = piped(&["history", "--json"]);
+        assert!(listed.status.success(), "{listed:?}");
+        let entries: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+        assert_eq!(entries[0]["transaction"], *id);
+        assert_eq!(entries[0]["outcome"], "damaged");
+        let warning = String::from_utf8(listed.stderr).unwrap();
+        assert_eq!(warning.lines().count(), 1, "{warning}");
+        assert!(warning.contains(&id), "{warning}");
+        let text = String::from_utf8(piped(&["history"]).stdout).unwrap();
+        assert!(text.contains("damaged"), "{text}");
+        for args in [&[file][..], &["rollback"], &["confirm"], &["recover"]] {
+            let refused = piped(args);
+            assert!(!refused.status.success(), "{args:?}: {refused:?}");
+        }
+        assert_eq!(rules(), before);
+    });
 }

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use safe_apply::exec::Run;
+use safe_apply::exec::{self, Run};
 use safe_apply::legacy::{Error, Family, Lock, Tables, is_pristine};
 use safe_apply::netns::NetNs;
 
@@ -84,7 +84,7 @@ fn damage_is_undone_with_counters() {
         let policy = "iptables-legacy table filter: policy of INPUT is ACCEPT, was DROP";
         assert_eq!(lines[0], policy, "{lines:?}");
         assert!(
-            lines.contains(&"ip6tables-legacy table filter: 0 rule(s) added, 3 removed".to_owned())
+            lines.contains(&"ip6tables-legacy table filter: 0 rules added, 3 removed".to_owned())
         );
         restore(&checkpoint, lock);
         assert_eq!(Tables::capture().unwrap(), checkpoint);
@@ -151,6 +151,33 @@ fn a_stuck_holder_of_the_lock_does_not_stop_a_rollback() {
         let errors = checkpoint.restore(&parts, &policy);
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(Tables::capture().unwrap(), checkpoint);
+        holder.unlock().unwrap();
+    });
+}
+
+#[test]
+fn a_tool_that_hangs_is_killed_at_the_deadline() {
+    scratch(|lock| {
+        load("iptables-legacy-restore", FILTER, lock);
+        let checkpoint = Tables::capture().unwrap();
+        run("iptables-legacy", &["-F"], lock);
+        let holder = File::open(lock).unwrap();
+        holder.lock().unwrap();
+        let parts = checkpoint.differing(&Tables::capture().unwrap(), false);
+        let policy = Lock::wait(Duration::from_secs(60))
+            .file(lock)
+            .deadline(Duration::from_secs(1));
+        let errors = checkpoint.restore(&parts, &policy);
+        assert!(
+            matches!(
+                errors[..],
+                [Error::Tool {
+                    source: exec::Error::Deadline { seconds: 1, .. },
+                    ..
+                }]
+            ),
+            "{errors:?}"
+        );
         holder.unlock().unwrap();
     });
 }

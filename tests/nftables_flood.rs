@@ -8,138 +8,20 @@
 )]
 
 mod nftables_support;
+#[path = "nftables_flood/shapes.rs"]
+mod shapes;
 
 use std::fmt::Write;
 
 use nftables_support::flood::{under_flood, wait_for_packet};
 use nftables_support::{in_scratch, listing, nft, tool, union};
 use safe_apply::nftables::{Compare, Level, Ruleset, bring_at, force};
+use shapes::{POLICY_DROP, pairs};
 
 /// How often a pair of rulesets is switched, half of it forth, half back.
 const TRANSITIONS: usize = 50;
 /// The same for pairs of long rulesets that are variations of others.
 const FEW_TRANSITIONS: usize = 10;
-
-/// A table with a chain on input.
-struct Shape {
-    table: &'static str,
-    priority: i32,
-    policy: &'static str,
-    /// The last rule; the flood is what it drops.
-    last: &'static str,
-    /// Tells one ruleset's rules from the other's.
-    network: u8,
-    /// The last rule of an earlier chain that is as long.
-    earlier: Option<&'static str>,
-}
-
-const POLICY_DROP: Shape = Shape {
-    table: "ip filter",
-    priority: 0,
-    policy: "drop",
-    last: "",
-    network: 10,
-    earlier: None,
-};
-const RULE_DROP: Shape = Shape {
-    policy: "accept",
-    last: "udp dport != 0 drop",
-    ..POLICY_DROP
-};
-
-impl Shape {
-    fn script(&self, rules: usize) -> String {
-        let Self {
-            table,
-            priority,
-            policy,
-            last,
-            network,
-            earlier,
-        } = self;
-        let mut list = String::new();
-        for number in 0..rules {
-            let (high, low) = (number / 256, number % 256);
-            writeln!(list, "ip saddr {network}.0.{high}.{low} counter accept").unwrap();
-        }
-        let mut script = format!("table {table} {{\n");
-        if let Some(earlier) = earlier {
-            write!(
-                script,
-                "chain EARLIER {{\ntype filter hook prerouting priority 0\n{list}{earlier}\n}}\n"
-            )
-            .unwrap();
-        }
-        write!(
-            script,
-            "chain INPUT {{\ntype filter hook input priority {priority}; policy {policy};\n\
-             {list}{last}\n}}\n}}\n"
-        )
-        .unwrap();
-        script
-    }
-}
-
-/// Every pair: a name, two rulesets, how they are switched.
-fn pairs() -> Vec<(&'static str, Shape, Shape, Level)> {
-    let fine = Level::Fine;
-    let other = Shape {
-        network: 11,
-        ..POLICY_DROP
-    };
-    let inet = Shape {
-        table: "inet filter",
-        ..POLICY_DROP
-    };
-    let earlier = Shape {
-        priority: -10,
-        ..POLICY_DROP
-    };
-    let inet_rule = Shape {
-        table: "inet filter",
-        ..RULE_DROP
-    };
-    let earlier_rule = Shape {
-        priority: -10,
-        ..RULE_DROP
-    };
-    let at_input = Shape {
-        earlier: Some(""),
-        ..RULE_DROP
-    };
-    let at_prerouting = Shape {
-        last: "",
-        earlier: Some("udp dport != 0 drop"),
-        ..RULE_DROP
-    };
-    vec![
-        ("policy drop, other rules", POLICY_DROP, other, fine),
-        ("rule drop to policy drop", RULE_DROP, POLICY_DROP, fine),
-        (
-            "drop moves to an earlier chain",
-            at_input,
-            at_prerouting,
-            fine,
-        ),
-        ("ip to inet, policy drop", POLICY_DROP, inet, fine),
-        ("ip to inet, rule drop", RULE_DROP, inet_rule, fine),
-        ("priority, policy drop", POLICY_DROP, earlier, fine),
-        ("priority, rule drop", RULE_DROP, earlier_rule, fine),
-        ("rules made anew", POLICY_DROP, POLICY_DROP, Level::InPlace),
-        (
-            "recreated, policy drop",
-            POLICY_DROP,
-            POLICY_DROP,
-            Level::Recreate,
-        ),
-        (
-            "recreated, rule drop",
-            RULE_DROP,
-            POLICY_DROP,
-            Level::Recreate,
-        ),
-    ]
-}
 
 /// What a script comes to.
 fn compiled(script: &str) -> Ruleset {
@@ -217,11 +99,10 @@ fn plain_tools(rules: usize) {
         FEW_TRANSITIONS
     };
     let script = |network| {
-        let shape = Shape {
-            network,
-            ..POLICY_DROP
-        };
-        format!("flush ruleset\n{}", shape.script(rules))
+        format!(
+            "flush ruleset\n{}",
+            POLICY_DROP.with_network(network).script(rules)
+        )
     };
     let nft = tool_leaks(&["nft", "-f", "-"], &script(10), &script(11), transitions);
     println!("{rules} rules: {nft} packets through nft -f in {transitions} transitions");

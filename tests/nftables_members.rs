@@ -126,7 +126,7 @@ fn elements_with_a_timeout_come_back() {
     in_scratch(|| {
         let target = captured(
             "table ip t {\nset s {\ntype ipv4_addr\nflags timeout\n\
-             elements = { 192.0.2.1 timeout 1h expires 30m, 192.0.2.2 timeout 2h }\n}\n}\n",
+             elements = { 192.0.2.1 timeout 1h expires 29m30s, 192.0.2.2 timeout 2h }\n}\n}\n",
         );
         nft("flush set ip t s");
         bring_finely(&target);

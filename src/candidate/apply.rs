@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::backend::{Resolved, Task, tool};
 use super::error::Error;
@@ -10,9 +11,6 @@ use super::message::{Place, iptables_place, nft_place};
 use super::text::line;
 use super::{Candidate, Kind};
 use crate::exec::{self, Run};
-
-/// How long legacy tools wait for the lock, in seconds.
-const LOCK_WAIT_SECONDS: u32 = 60;
 
 /// How candidates are loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +21,8 @@ pub struct LoadOptions {
     pub noflush: bool,
     /// The lock file for legacy tools instead of `/run/xtables.lock`.
     pub xtables_lock: Option<PathBuf>,
+    /// How long each tool may take; half of it, in whole seconds, legacy tools may wait for the lock.
+    pub deadline: Duration,
 }
 
 /// Loads nft scripts, then IPv4, then IPv6 rules into the calling thread's network namespace;
@@ -39,7 +39,7 @@ pub fn load_into_namespace(
     for kind in [Kind::Nft, Kind::IptablesV4, Kind::IptablesV6] {
         for candidate in candidates.iter().filter(|one| one.kind == kind) {
             match kind {
-                Kind::Nft => load_nft(candidate, options.noflush, &mut warnings)?,
+                Kind::Nft => load_nft(candidate, options, &mut warnings)?,
                 Kind::IptablesV4 => load_iptables(candidate, Family::V4, options)?,
                 Kind::IptablesV6 => load_iptables(candidate, Family::V6, options)?,
                 Kind::Ipset => {}
@@ -64,13 +64,18 @@ fn load_iptables(
     }
     let mut run = Run::path(tool(backend, family, Task::Restore)?);
     if backend == Resolved::Legacy {
-        args.push(format!("--wait={LOCK_WAIT_SECONDS}").into());
+        let wait = (options.deadline / 2).as_secs().max(1);
+        args.push(format!("--wait={wait}").into());
         if let Some(lock) = &options.xtables_lock {
             run = run.env("XTABLES_LOCKFILE", lock);
         }
     }
     let text = candidate.for_tool();
-    let output = run.args(args).stdin(text.clone()).output()?;
+    let output = run
+        .args(args)
+        .stdin(text.clone())
+        .deadline(options.deadline)
+        .output()?;
     if output.status.success() {
         return Ok(());
     }
@@ -83,10 +88,14 @@ fn load_iptables(
     ))
 }
 
-fn load_nft(candidate: &Candidate, noflush: bool, warnings: &mut Vec<String>) -> Result<(), Error> {
+fn load_nft(
+    candidate: &Candidate,
+    options: &LoadOptions,
+    warnings: &mut Vec<String>,
+) -> Result<(), Error> {
     let bytes = candidate.for_tool();
     let text = String::from_utf8_lossy(&bytes);
-    if !noflush && !replaces(&text) && has_tables()? {
+    if !options.noflush && !replaces(&text) && has_tables()? {
         warnings.push(format!(
             "{}: it flushes or deletes nothing, so its rules are added to those that are there; \
              begin it with `flush ruleset`, or give --noflush if that is meant",
@@ -99,7 +108,11 @@ fn load_nft(candidate: &Candidate, noflush: bool, warnings: &mut Vec<String>) ->
         args.extend(["-I".into(), dir.into()]);
     }
     args.extend(["-f".into(), "-".into()]);
-    let output = Run::tool("nft")?.args(args).stdin(bytes.clone()).output()?;
+    let output = Run::tool("nft")?
+        .args(args)
+        .stdin(bytes.clone())
+        .deadline(options.deadline)
+        .output()?;
     if output.status.success() {
         return Ok(());
     }

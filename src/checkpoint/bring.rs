@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::insist::insist;
 use super::{EXPIRY_MARGIN, Error, Part, Snapshot, translated};
+use crate::exec::LIVE_DEADLINE;
 use crate::ipset::{self, Sets};
 use crate::legacy::{Family, Lock, Tables};
 use crate::nftables::{self, Compare, Ruleset, Table, TableId};
@@ -183,7 +184,7 @@ impl Bringing<'_> {
         }
         if self.goes_on() && !legacy.is_empty() {
             let lock = match self.direction {
-                Direction::Apply { .. } => &Lock::wait(LOCK_WAIT_APPLY),
+                Direction::Apply { .. } => &Lock::wait(LOCK_WAIT_APPLY).deadline(LIVE_DEADLINE),
                 Direction::Rollback { lock } => lock,
             };
             let renamed = self.target.legacy.with_set_names(temporary);

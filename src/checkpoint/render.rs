@@ -1,18 +1,20 @@
 //! A snapshot as text: loaded into a scratch network namespace and printed by the tools.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
 use super::{Proof, Snapshot, prove};
 use crate::exec::Run;
+use crate::netns::NetNs;
 
-/// The listings that together show everything, each with the tool that prints it.
-const LISTINGS: [(&str, &[&str]); 4] = [
-    ("ipset", &["save"]),
-    ("nft", &["-s", "list", "ruleset"]),
-    ("iptables-legacy-save", &[]),
-    ("ip6tables-legacy-save", &[]),
+/// iptables' own tools, with the nf_tables family whose tables they claim.
+const SAVES: [(&str, Option<&str>); 4] = [
+    ("iptables-nft-save", Some("ip")),
+    ("ip6tables-nft-save", Some("ip6")),
+    ("iptables-legacy-save", None),
+    ("ip6tables-legacy-save", None),
 ];
 
 /// What the tools print of `snapshot`; a tool that is not installed prints nothing.
@@ -30,16 +32,46 @@ pub fn render(snapshot: &Snapshot, lock: &Path) -> Result<String> {
         }
         Proof::Failed(differences) => bail!("{}", differences.join("; ")),
     };
+    let mut text = print(&namespace, "ipset", &["save"])?;
+    let mut claimed = BTreeSet::new();
+    for (tool, family) in SAVES {
+        let saved = print(&namespace, tool, &[])?;
+        if let Some(family) = family {
+            let tables = saved.lines().filter_map(|line| line.strip_prefix('*'));
+            claimed.extend(tables.map(|table| format!("{family} {table}")));
+        }
+        text.push_str(&saved);
+    }
+    for table in &sorted.nft.tables {
+        let id = table.id.to_string();
+        if let Some((family, name)) = id.split_once(' ')
+            && !claimed.contains(&id)
+        {
+            let args = ["-s", "list", "table", family, name];
+            text.push_str(&print(&namespace, "nft", &args)?);
+        }
+    }
+    Ok(text)
+}
+
+/// What `tool` prints in `namespace`, without times and packet counts.
+fn print(namespace: &NetNs, tool: &str, args: &[&str]) -> Result<String> {
+    let Ok(run) = Run::tool(tool) else {
+        return Ok(String::new());
+    };
+    let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
+    let printed = namespace.enter(|| run.args(args).success())??;
     let mut text = String::new();
-    for (tool, args) in LISTINGS {
-        let Ok(run) = Run::tool(tool) else { continue };
-        let printed = namespace.enter(|| run.args(args).success())??;
-        for line in String::from_utf8_lossy(&printed).lines() {
-            // The save tools print the time in comments.
-            if !line.starts_with('#') {
-                text.push_str(line);
-                text.push('\n');
-            }
+    for line in String::from_utf8_lossy(&printed).lines() {
+        // The save tools print the time in comments, and counts behind a chain's policy.
+        let end = if line.starts_with(':') {
+            line.find(" [").unwrap_or(line.len())
+        } else {
+            line.len()
+        };
+        if !line.starts_with('#') {
+            text.push_str(&line[..end]);
+            text.push('\n');
         }
     }
     Ok(text)

@@ -44,7 +44,7 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
             "Extended: {deadline_seconds} s left to confirm. The new rules are live but not confirmed."
         )],
         Notice::Refused { message } => vec![format!(
-            "A confirmation was refused: {message}. The new rules are live but not confirmed."
+            "A confirmation was refused. {message} The new rules are live but not confirmed."
         )],
         Notice::Confirmed { by, peer, forced } => vec![match (peer, forced) {
             (Some(peer), false) => format!("Confirmed by {by} over a new connection from {peer}."),

@@ -98,46 +98,46 @@ impl fmt::Display for Refusal {
         match self {
             Self::ApplyingSession { tuple } => write!(
                 f,
-                "this is the connection that the rules were applied over ({}); that it still works \
-                 proves nothing about new logins. {}",
+                "This is the connection that the rules were applied over ({}); that it still works \
+                 proves nothing about new logins. {}.",
                 tuple.peer,
                 way_out(tuple)
             ),
             Self::OldConnection { tuple } => write!(
                 f,
-                "this login came in over {}, which was open before the new rules went live; it \
-                 proves nothing about new logins. {}",
+                "This login came in over {}, which was open before the new rules went live; it \
+                 proves nothing about new logins. {}.",
                 tuple.peer,
                 way_out(tuple)
             ),
             Self::OldProcess { tuple } => write!(
                 f,
-                "the process that serves this login from {} was running before the new rules went \
-                 live; it proves nothing about new logins. {}",
+                "The process that serves this login from {} was running before the new rules went \
+                 live; it proves nothing about new logins. {}.",
                 tuple.peer,
                 way_out(tuple)
             ),
             Self::FromThisHost { tuple } => write!(
                 f,
-                "this login came in from this host itself ({tuple}); it proves nothing about logins \
-                 from elsewhere. Log in from another machine and confirm there"
+                "This login came in from this host itself ({tuple}); it proves nothing about logins \
+                 from elsewhere. Log in from another machine and confirm there."
             ),
             Self::OldTerminal { via, tuple } => write!(
                 f,
-                "the {via} session is shown to {}, over a connection that was open before the new \
-                 rules went live; it proves nothing about new logins. {}, or attach to {via} from there",
+                "The {via} session is shown to {}, over a connection that was open before the new \
+                 rules went live; it proves nothing about new logins. {}, or attach to {via} from there.",
                 tuple.peer,
                 way_out(tuple)
             ),
             Self::NoConnection => f.write_str(
-                "this process belongs to no login over the network, and nobody has logged in since \
+                "This process belongs to no login over the network, and nobody has logged in since \
                  the new rules went live. Log in anew and confirm there; from a console that cannot \
-                 be locked out, --force confirms anyway",
+                 be locked out, --force confirms anyway.",
             ),
             Self::Unreadable { pid } => write!(
                 f,
-                "process {pid} is gone or could not be looked at, so nobody can tell how it came \
-                 in. Run the confirmation again from a new login"
+                "Process {pid} is gone or could not be looked at, so nobody can tell how it came \
+                 in. Run the confirmation again from a new login."
             ),
         }
     }

@@ -11,6 +11,7 @@ use crate::candidate::{Candidate, Kind, LoadOptions, Resolved, load_into_namespa
 use crate::checkpoint::Snapshot;
 use crate::cli::Backend;
 use crate::escape;
+use crate::exec;
 use crate::ipset::{self, Set, Sets};
 use crate::transaction::Transaction;
 use crate::transaction::store::Work;
@@ -51,7 +52,8 @@ pub fn run_tools_live(
     Ok(load(transaction, work, checkpoint, None)?.1)
 }
 
-/// Sets first, then the rules that may name them; returns the names of the sets and warnings.
+/// Sets first, then the rules that may name them; `lock`: of the scratch namespace, `None`
+/// on the live side. Returns the names of the sets and warnings.
 fn load(
     transaction: &Transaction,
     work: &Work,
@@ -85,6 +87,11 @@ fn load(
         },
         noflush: *noflush,
         xtables_lock: lock.map(Path::to_owned),
+        // Nothing waits for what happens in a scratch namespace: it is called off at any time.
+        deadline: match lock {
+            Some(_) => exec::DEFAULT_DEADLINE,
+            None => exec::LIVE_DEADLINE,
+        },
     };
     let warnings = load_into_namespace(&candidates, &options)?;
     if !prepared.temporary().is_empty() {

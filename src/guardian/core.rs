@@ -4,7 +4,7 @@
 use anyhow::{Context, Result};
 
 use super::announce::Announcer;
-use super::work::{self, Restored};
+use super::restore::{self, Restored};
 use super::{finish, stop};
 use crate::checkpoint::{self, Part, Snapshot};
 use crate::config::Config;
@@ -179,7 +179,7 @@ impl Core {
         let restored = match &self.checkpoint {
             Some(_) if self.untouched => Restored::default(),
             Some(checkpoint) => {
-                work::roll_back(&self.transaction, checkpoint, self.applied.as_ref())
+                restore::roll_back(&self.transaction, checkpoint, self.applied.as_ref())
             }
             None => no_checkpoint(),
         };
@@ -192,7 +192,7 @@ impl Core {
         let boot_file = self.candidate_is_boot_file();
         let restored = match (&self.checkpoint, &self.applied) {
             (Some(checkpoint), Some(applied)) => {
-                work::roll_back_if_live(&self.transaction, checkpoint, applied, boot_file)
+                restore::roll_back_if_live(&self.transaction, checkpoint, applied, boot_file)
             }
             // The candidate was never known in full, so it was never live in full,
             // and nothing of it outlives the kernel that held it.
@@ -249,7 +249,9 @@ impl Core {
         if !restored.drift.lines.is_empty() {
             self.announcer.say(Notice::Drift {
                 changes: restored.drift.lines.clone(),
-                saved: work::saved_drift(&self.transaction).display().to_string(),
+                saved: restore::saved_drift(&self.transaction)
+                    .display()
+                    .to_string(),
             });
         }
         let error = self.detail().error;

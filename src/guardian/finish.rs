@@ -1,16 +1,14 @@
 //! What an outcome still demands: persisting, hooks.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::core::Core;
-use super::work::hook_environment;
+use super::hook;
 use crate::candidate::{Kind, Resolved};
 use crate::checkpoint::Part;
 use crate::cli::Backend;
-use crate::exec::{Run, describe};
 use crate::legacy::Family;
 use crate::paths::Paths;
 use crate::persist::{self, Source};
@@ -18,8 +16,6 @@ use crate::protocol::Notice;
 use crate::transaction::journal::Detail;
 use crate::transaction::store::{Persist, Work};
 
-/// How long a hook may take.
-const HOOK_MAX: Duration = Duration::from_secs(60);
 /// How many differences a journal line holds.
 const LINES_MAX: usize = 100;
 
@@ -48,13 +44,13 @@ pub fn commit(core: &mut Core, paths: &Paths) {
             )),
         }
     }
-    hook(core, core.meta.on_commit.clone(), "committed");
+    hook::run(core, core.meta.on_commit.clone(), "committed");
     close(core);
 }
 
 /// Runs the hook, closes.
 pub fn rollback(core: &mut Core) {
-    hook(core, core.meta.on_rollback.clone(), core.state.name());
+    hook::run(core, core.meta.on_rollback.clone(), core.state.name());
     close(core);
 }
 
@@ -65,25 +61,6 @@ pub fn close(core: &mut Core) {
         ..core.detail()
     };
     core.note(detail);
-}
-
-fn hook(core: &mut Core, command: Option<String>, outcome: &str) {
-    let Some(command) = command else { return };
-    let mut run = Run::path("/bin/sh")
-        .args(["-c", &command])
-        .deadline(HOOK_MAX);
-    for (name, value) in hook_environment(&core.transaction, outcome) {
-        run = run.env(&name, value);
-    }
-    match run.output() {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => core.warn(format!(
-            "the hook '{command}' failed ({}): {}",
-            describe(output.status),
-            output.stderr
-        )),
-        Err(error) => core.warn(format!("the hook '{command}': {error}")),
-    }
 }
 
 fn persist(core: &Core, paths: &Paths, file: Option<&std::path::Path>) -> Result<Vec<Notice>> {

@@ -2,15 +2,18 @@
 
 mod announce;
 mod compile;
+mod confirm;
 mod control;
 mod core;
 pub mod detach;
 mod driver;
 mod finish;
+mod hook;
 mod lock;
 mod prepare_self;
 pub mod recover;
 mod requests;
+mod restore;
 mod stop;
 pub mod successor;
 mod timer;

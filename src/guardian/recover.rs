@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::core::Core;
 use super::lock::{self, RunLock};
-use super::work::{self, RETRY_PAUSES};
+use super::restore::{self, RETRY_PAUSES};
 use super::{finish, prepare_self};
 use crate::checkpoint;
 use crate::netns::identity;
@@ -238,7 +238,7 @@ pub fn boot_files(store: &Store) -> Result<Vec<Settled>> {
             // It was never known in full, so it cannot be told from what is live.
             continue;
         };
-        let restored = work::roll_back_if_live(&transaction, &before, &applied, true);
+        let restored = restore::roll_back_if_live(&transaction, &before, &applied, true);
         let reason = Reason::Rebooted;
         let (state, message) = if !restored.differences.is_empty() {
             (

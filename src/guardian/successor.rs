@@ -1,12 +1,15 @@
 //! The successor: watches the guardian and replays the journal when it dies in any way.
 
 use std::os::fd::AsFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Result;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open, setsid};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, pidfd_open, setsid, waitpid,
+};
 
 use super::detach;
 use crate::transaction::{Id, Transaction};
@@ -51,17 +54,29 @@ pub fn run(transaction: &Transaction, watch: Option<i32>) -> Result<()> {
 }
 
 /// Starts the guardian with standard output as the way to say that it is ready.
-fn start(id: &Id) -> Result<Child> {
+fn start(id: &Id) -> Result<Pid> {
     let child = Command::new(detach::own_binary())
         .args(["__guardian", id.as_str(), "--successor"])
         .arg(getpid().as_raw_pid().to_string())
         .stdin(Stdio::null())
         .spawn()?;
-    Ok(child)
+    Ok(Pid::from_child(&child))
 }
 
-fn finished(mut child: Child) -> bool {
-    child.wait().is_ok_and(|status| status.success())
+/// Waits for the end of a guardian, and says whether it ended well. One that somebody
+/// has stopped could not roll back in time: it is continued (`waitpid(2)`, `WUNTRACED`).
+fn finished(guardian: Pid) -> bool {
+    loop {
+        match waitpid(Some(guardian), WaitOptions::UNTRACED) {
+            Ok(Some((_, status))) if status.stopped() => {
+                // It fails only for one that is dead by now; that is heard next.
+                let _ = kill_process(guardian, Signal::CONT);
+            }
+            Ok(Some((_, status))) => return status.exit_status() == Some(0),
+            Err(Errno::INTR) => {}
+            Ok(None) | Err(_) => return false,
+        }
+    }
 }
 
 fn settled(transaction: &Transaction) -> bool {
@@ -78,7 +93,7 @@ pub fn wait_for_end(pid: Pid) {
     loop {
         let mut fds = [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)];
         match poll(&mut fds, None) {
-            Err(rustix::io::Errno::INTR) => {}
+            Err(Errno::INTR) => {}
             Ok(_) | Err(_) => return,
         }
     }

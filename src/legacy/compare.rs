@@ -99,7 +99,8 @@ pub(super) fn describe(
         surplus(&old.rules, &new.rules),
     );
     if added + removed > 0 {
-        lines.push(format!("{at}: {added} rule(s) added, {removed} removed"));
+        let rules = if added == 1 { "rule" } else { "rules" };
+        lines.push(format!("{at}: {added} {rules} added, {removed} removed"));
     } else if old.rules != new.rules {
         lines.push(format!("{at}: the rules are in another order"));
     }
@@ -190,7 +191,7 @@ mod tests {
             lines,
             [
                 "iptables-legacy table filter: policy of INPUT is DROP, was ACCEPT",
-                "iptables-legacy table filter: 0 rule(s) added, 1 removed",
+                "iptables-legacy table filter: 0 rules added, 1 removed",
             ]
         );
     }

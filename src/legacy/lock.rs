@@ -8,6 +8,8 @@ use std::time::Duration;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::Errno;
 
+use crate::exec;
+
 /// Names the lock file for the tools (`iptables/xshared.c`, since 1.8.3).
 const LOCKFILE_ENV: &str = "XTABLES_LOCKFILE";
 
@@ -22,6 +24,8 @@ pub struct Lock {
     /// Whether to go on without the lock after that time. Each table is
     /// replaced atomically all the same; only a rollback should do this.
     pub bypass: bool,
+    /// How long the tool may take for one table, waiting included.
+    pub deadline: Duration,
 }
 
 impl Lock {
@@ -32,6 +36,7 @@ impl Lock {
             file: None,
             wait,
             bypass: false,
+            deadline: exec::DEFAULT_DEADLINE,
         }
     }
 
@@ -42,6 +47,7 @@ impl Lock {
             file: None,
             wait,
             bypass: true,
+            deadline: exec::DEFAULT_DEADLINE,
         }
     }
 
@@ -49,6 +55,13 @@ impl Lock {
     #[must_use]
     pub fn file(mut self, file: impl Into<PathBuf>) -> Self {
         self.file = Some(file.into());
+        self
+    }
+
+    /// Kills the tool when one table takes it longer.
+    #[must_use]
+    pub const fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
         self
     }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -207,7 +206,7 @@ fn load(
         let mut run = Run::tool(family.restore_tool())?
             .args(["-c", "-w", &lock.wait_seconds(), "-T", table])
             .stdin(escape::to_bytes(text))
-            .deadline(exec::DEFAULT_DEADLINE.max(lock.wait + Duration::from_secs(60)));
+            .deadline(lock.deadline);
         if let Some((name, path)) = env {
             run = run.env(name, path);
         }

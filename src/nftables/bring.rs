@@ -141,7 +141,13 @@ fn attempt(
         }
     }
     if batch.is_empty() {
-        return Ok(());
+        // No rule is switched, so nothing has to wait for one.
+        later.put(&mut batch)?;
+        later = Settlement::default();
+    }
+    if batch.is_empty() {
+        shield.lower(&mut later);
+        return Ok(later.finish(generation)?);
     }
     let committed = batch.commit(|echo| later.note(echo));
     if committed.is_err() {

@@ -126,6 +126,11 @@ impl Settlement {
         }
     }
 
+    /// Adds what is left to `batch`.
+    pub fn put(&self, batch: &mut Batch) -> Result<(), Error> {
+        self.steps.iter().try_for_each(|step| step.put(batch))
+    }
+
     /// Does what is left, in one further transaction; counts it in `generation`.
     pub fn finish(&self, generation: &mut Option<u32>) -> Result<(), Error> {
         if self.steps.is_empty() {
@@ -136,9 +141,7 @@ impl Settlement {
             wait_for_packets();
         }
         let mut batch = Batch::new(None);
-        for step in &self.steps {
-            step.put(&mut batch)?;
-        }
+        self.put(&mut batch)?;
         *generation = following(*generation);
         match batch.commit(|_| {}).map_err(|refusal| refusal.error) {
             // Somebody else has removed one of the things meanwhile: one by one.

@@ -1,9 +1,14 @@
 //! One change, from checkpoint to outcome: its ID, states, journal and directory.
 
 pub mod clock;
+mod directory;
+mod durable;
+mod event;
 mod id;
 pub mod journal;
 pub mod machine;
+mod meta;
+mod state;
 pub mod store;
 
 pub use id::Id;

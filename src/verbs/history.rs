@@ -5,17 +5,20 @@ use serde_json::{Value, json};
 
 use super::{require_root, settle_first};
 use crate::cli::Json;
-use crate::client::out;
+use crate::client::{err, out};
 use crate::exit::Exit;
-use crate::transaction::{State, Store, Transaction};
+use crate::transaction::{Reason, State, Store, Transaction};
 
-/// Lists past transactions, newest last.
+/// Lists past transactions, newest last. What cannot be settled is warned of and listed.
 ///
 /// # Errors
 /// When the state directory cannot be read.
 pub fn run(store: &Store, args: &Json) -> Result<Exit> {
     require_root("reading the history")?;
-    settle_first(store)?;
+    // Looking changes nothing; the verbs that do go no further than this.
+    if let Err(error) = settle_first(store) {
+        err(&format!("Warning: {error:#}"));
+    }
     let entries: Vec<Value> = store.list()?.iter().map(entry).collect();
     if args.json {
         out(&Value::Array(entries).to_string());
@@ -31,20 +34,26 @@ pub fn run(store: &Store, args: &Json) -> Result<Exit> {
         } else {
             ""
         };
-        let reason = entry["reason"]
-            .as_str()
-            .map(|reason| format!(": {reason}"))
-            .unwrap_or_default();
+        let reason = in_words(&entry["reason"]);
         out(&format!(
             "{}  {}{forced}{reason}  [{} from {}]  {}",
             text("transaction"),
-            text("outcome"),
+            text("outcome").replace('_', " "),
             text("user"),
             text("from"),
             text("command"),
         ));
     }
     Ok(Exit::Success)
+}
+
+/// Why it did not commit; empty where it did.
+fn in_words(reason: &Value) -> String {
+    let known = serde_json::from_value(reason.clone()).map(|known: Reason| known.to_string());
+    match known.ok().as_deref().or(reason.as_str()) {
+        Some(reason) => format!(": {reason}"),
+        None => String::new(),
+    }
 }
 
 fn entry(transaction: &Transaction) -> Value {
@@ -68,7 +77,7 @@ fn entry(transaction: &Transaction) -> Value {
             entry["confirmed_from"] = json!(last.detail.peer);
         }
         Ok(None) => entry["outcome"] = json!("failed"),
-        Err(_) if !transaction.journal().exists() => entry["outcome"] = json!("failed"),
+        Err(_) if !transaction.has_begun() => entry["outcome"] = json!("failed"),
         Err(error) => {
             entry["outcome"] = json!("damaged");
             entry["reason"] = json!(error.to_string());

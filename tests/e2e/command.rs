@@ -5,6 +5,7 @@ use crate::lab::{Backend, Lab, assert_same, on_both_backends};
 on_both_backends!(
     a_command_that_flushes_is_undone,
     a_command_that_fails_is_undone_at_once,
+    a_policy_that_changes_alone_is_undone,
     a_command_that_outlives_the_deadline_is_killed_with_its_children,
 );
 
@@ -25,6 +26,29 @@ fn a_command_that_flushes_is_undone(backend: Backend) {
     lab.ssh("safe-apply confirm").exits(0);
     client.ends().with(0, "committed");
     assert!(!lab.rules().contains("192.0.2.7/32"));
+}
+
+fn a_policy_that_changes_alone_is_undone(backend: Backend) {
+    let lab = Lab::with_rules(backend);
+    let before = lab.rules();
+    for command in ["iptables -P INPUT DROP", "iptables -P FORWARD ACCEPT"] {
+        let mut client = lab.apply_command("--timeout 60", command);
+        client.wait("live");
+        assert_ne!(lab.rules(), before);
+        lab.server("safe-apply rollback").exits(0);
+        client.ends().with(4, "rolled_back");
+        assert_same(&lab.rules(), &before);
+    }
+    let closed = crate::rules::BEFORE_V4.replace("INPUT ACCEPT", "INPUT DROP");
+    let opened = crate::rules::BEFORE_V4.replace("FORWARD DROP", "FORWARD ACCEPT");
+    for (name, text) in [("closed.v4", closed), ("opened.v4", opened)] {
+        let mut client = lab.apply(&format!("--timeout 60 {}", lab.file(name, text)));
+        client.wait("live");
+        assert_ne!(lab.rules(), before);
+        lab.server("safe-apply rollback").exits(0);
+        client.ends().with(4, "rolled_back");
+        assert_same(&lab.rules(), &before);
+    }
 }
 
 fn a_command_that_fails_is_undone_at_once(backend: Backend) {

@@ -159,8 +159,8 @@ fn status_history_and_show_tell_the_story() {
     let shown = shown
         .says("root")
         .says("198.51.100.1")
-        .says("\n+\t\ttype filter hook input priority filter; policy drop;\n")
-        .says("\n-\tchain OLD {\n");
+        .says("\n+:INPUT DROP\n")
+        .says("\n-:OLD -\n");
     shown.says("committed");
     lab.server("safe-apply show 20010101-000000-aa").exits(1);
     for verb in [

@@ -44,9 +44,10 @@ const FOREIGN: [&str; 7] = [
 /// Makes the namespaces, starts the story in them and waits for its end.
 pub fn outside() -> Result<Exit> {
     let mut signals = Signals::new([SIGCHLD, SIGINT, SIGTERM, SIGHUP])?;
-    separate()?;
-    // By its path, so that it is found on a mount of the new namespace, which can be mounted again.
+    // By its path, so that it is found on a mount of the new namespace, which can be mounted
+    // again; seen from there, the mount it was started from has no path any more.
     let program = std::env::current_exe().context("the program's own path cannot be told")?;
+    separate()?;
     let mut story = Run::path(program).args(["demo", "--part", STORY]);
     for (name, value) in SETTINGS {
         story = story.env(name, value);

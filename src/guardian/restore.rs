@@ -1,0 +1,133 @@
+//! The way back: what the guardian does to the kernel to restore a checkpoint. Blocking;
+//! no state machine here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::checkpoint::{
+    self, Direction, Drift, LOCK_WAIT_ROLLBACK, Look, Part, Snapshot, bring, touched,
+};
+use crate::legacy::Lock;
+use crate::nftables::{Compare, is_stand_in};
+use crate::transaction::Transaction;
+
+/// How a rollback ended.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// What others had changed in the parts that were restored.
+    pub drift: Drift,
+    /// What differs from the checkpoint still; empty when all is as it was.
+    pub differences: Vec<String>,
+    /// Whether anything had to be restored.
+    pub acted: bool,
+}
+
+/// Restores the checkpoint where the candidate touched it, reads back and compares.
+///
+/// Goes on past single errors. Whatever could not be restored is among the differences.
+#[must_use]
+pub fn roll_back(
+    transaction: &Transaction,
+    checkpoint: &Snapshot,
+    applied: Option<&Snapshot>,
+) -> Restored {
+    let look = match Look::at_all() {
+        Ok(look) => look,
+        Err(error) => {
+            return Restored {
+                differences: vec![format!("the live rules cannot be read: {error}")],
+                ..Restored::default()
+            };
+        }
+    };
+    let mut touched = touched(checkpoint, applied, &look.live);
+    // Before the apply was complete, what differs from it is not the work of others.
+    let was_live = transaction.known().exists();
+    let drift = applied
+        .filter(|_| was_live)
+        .map_or_else(Drift::default, |applied| look.drift(applied, &touched));
+    touched.extend(left_over(&look.live));
+    if !drift.parts.is_empty() {
+        // Reported in any case; a full disk only costs the copy.
+        let _ = checkpoint::save(&look.live, &saved_drift(transaction));
+    }
+    let differing = look.differing(checkpoint, &touched);
+    let lock = Lock::bypass_after(LOCK_WAIT_ROLLBACK);
+    let direction = Direction::Rollback { lock: &lock };
+    let mut differences = match bring(checkpoint, &differing, &direction) {
+        Ok(()) => Vec::new(),
+        Err(failures) => failures.iter().map(ToString::to_string).collect(),
+    };
+    match Look::at(&touched) {
+        Ok(now) => {
+            let wrong = now.differing(checkpoint, &touched);
+            if wrong.is_empty() {
+                // What counts is what the kernel holds, not how it came about.
+                differences.clear();
+            } else {
+                differences.extend(now.describe(checkpoint, &wrong));
+            }
+        }
+        Err(error) => differences.push(format!("the live rules cannot be read back: {error}")),
+    }
+    Restored {
+        drift,
+        differences,
+        acted: !differing.is_empty(),
+    }
+}
+
+/// Stand-ins of chains that a killed process was replacing.
+fn left_over(live: &Snapshot) -> impl Iterator<Item = Part> + '_ {
+    let tables = live.nft.tables.iter();
+    tables
+        .filter(|table| is_stand_in(&table.id))
+        .map(|table| Part::Nft(table.id.clone()))
+}
+
+/// Where the rules that others made are kept.
+#[must_use]
+pub fn saved_drift(transaction: &Transaction) -> PathBuf {
+    transaction.file("drift")
+}
+
+/// After a reboot: restores the checkpoint only where the unconfirmed rules are what is live.
+///
+/// That a table is absent shows nothing, unless the candidate is itself what is
+/// loaded at boot (`boot_file`).
+#[must_use]
+pub fn roll_back_if_live(
+    transaction: &Transaction,
+    checkpoint: &Snapshot,
+    applied: &Snapshot,
+    boot_file: bool,
+) -> Restored {
+    let live = match Look::at_all() {
+        Ok(look) => look.live,
+        Err(error) => {
+            return Restored {
+                differences: vec![format!("the live rules cannot be read: {error}")],
+                ..Restored::default()
+            };
+        }
+    };
+    let touched = touched(checkpoint, Some(applied), &live);
+    let not_applied = applied.differing(&live, Compare::Live);
+    let absent = |part: &Part| !boot_file && !applied.has(part);
+    if touched
+        .iter()
+        .all(|part| not_applied.contains(part) || absent(part))
+    {
+        return Restored::default();
+    }
+    // As far as the boot has loaded unconfirmed parts, all of the change goes.
+    roll_back(transaction, checkpoint, Some(applied))
+}
+
+/// Pauses between attempts to restore what could not be restored at once.
+pub const RETRY_PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];

@@ -1,0 +1,140 @@
+//! The journal on a disk that is full or read-only, from the start or later on.
+
+#![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
+
+mod journal_common;
+
+use std::fs;
+use std::path::Path;
+
+use journal_common::{STATES, used, write};
+use safe_apply::transaction::State;
+use safe_apply::transaction::journal::{
+    Detail, Durability, Error, Journal, Record, read, read_both,
+};
+
+/// Makes a small file system of its own for this thread, and enters it.
+fn on_small_disk(work: impl FnOnce(&Path) + Send) {
+    use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    std::thread::scope(|scope| {
+        let done = scope.spawn(move || {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+            mount_change(
+                "/",
+                MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
+            )
+            .unwrap();
+            mount(
+                "tmpfs",
+                &path,
+                "tmpfs",
+                MountFlags::empty(),
+                Some(c"size=512k"),
+            )
+            .unwrap();
+            work(&path);
+        });
+        done.join().unwrap();
+    });
+}
+
+fn remount_read_only(path: &Path) {
+    use rustix::mount::{MountFlags, mount_remount};
+    mount_remount(path, MountFlags::RDONLY, "").unwrap();
+}
+
+#[test]
+fn a_disk_that_fills_up_later_does_not_stop_it() {
+    on_small_disk(|disk| {
+        let (durable, volatile) = (disk.join("journal"), disk.join("copy"));
+        let mut journal = Journal::create(&durable, &volatile).unwrap();
+        let filled = fs::write(disk.join("filler"), vec![1_u8; 1 << 20]);
+        assert!(filled.is_err(), "the disk is full");
+        write(&mut journal, &STATES, Durability::Required).unwrap();
+        assert_eq!(read(&durable).unwrap().len(), STATES.len());
+        // A successor opens it on the full disk.
+        let mut again = Journal::open(&durable, &volatile).unwrap();
+        write(&mut again, &[State::Committed], Durability::Required).unwrap();
+        assert_eq!(read(&durable).unwrap().len(), STATES.len() + 1);
+    });
+}
+
+#[test]
+fn a_full_disk_is_no_place_for_a_new_one() {
+    on_small_disk(|disk| {
+        assert!(fs::write(disk.join("filler"), vec![1_u8; 1 << 20]).is_err());
+        let made = Journal::create(&disk.join("journal"), &disk.join("copy"));
+        assert!(matches!(made, Err(Error::Io { .. })), "{made:?}");
+    });
+}
+
+#[test]
+fn read_only_a_commit_does_not_count_and_a_rollback_does() {
+    let run = tempfile::tempdir().unwrap();
+    let volatile = run.path().join("copy");
+    on_small_disk(|disk| {
+        let durable = disk.join("journal");
+        let mut journal = Journal::create(&durable, &volatile).unwrap();
+        write(&mut journal, &STATES[..4], Durability::Required).unwrap();
+        drop(journal);
+        remount_read_only(disk);
+        let mut journal = Journal::open(&durable, &volatile).unwrap();
+        let commit = write(&mut journal, &[State::Committed], Durability::Required);
+        assert!(matches!(commit, Err(Error::Io { .. })), "{commit:?}");
+        assert_eq!(journal.last().unwrap().state, STATES[3]);
+        let rollback = write(&mut journal, &STATES[4..], Durability::BestEffort);
+        assert!(rollback.is_err(), "it is told, and counts");
+        write(&mut journal, &STATES[5..], Durability::BestEffort).unwrap_err();
+        let states = |records: Vec<Record>| -> Vec<State> {
+            records.into_iter().map(|record| record.state).collect()
+        };
+        assert_eq!(states(read(&durable).unwrap()), STATES[..4]);
+        assert_eq!(states(read_both(&durable, &volatile).unwrap()), STATES);
+    });
+}
+
+#[test]
+fn a_disk_that_comes_back_is_brought_up_to_date() {
+    on_small_disk(|disk| {
+        let (durable, volatile) = (disk.join("journal"), disk.join("copy"));
+        let mut journal = Journal::create(&durable, &volatile).unwrap();
+        write(&mut journal, &STATES[..4], Durability::Required).unwrap();
+        let filler = disk.join("filler");
+        assert!(fs::write(&filler, vec![1_u8; 1 << 20]).is_err());
+        // More than the space that is reserved.
+        let long = Detail {
+            error: Some("x".repeat(200 << 10)),
+            ..Detail::default()
+        };
+        let written = journal.append(&STATES[4], None, long.clone(), Durability::BestEffort);
+        assert!(written.is_err(), "the disk is full");
+        fs::remove_file(&filler).unwrap();
+        write(&mut journal, &STATES[5..], Durability::BestEffort).unwrap();
+        let records = read(&durable).unwrap();
+        let states: Vec<State> = records.iter().map(|one| one.state.clone()).collect();
+        assert_eq!(states, STATES);
+        assert_eq!(records[4].detail, long);
+    });
+}
+
+#[test]
+fn a_record_that_does_not_count_leaves_nothing_behind() {
+    on_small_disk(|disk| {
+        let (durable, volatile) = (disk.join("journal"), disk.join("copy"));
+        let mut journal = Journal::create(&durable, &volatile).unwrap();
+        write(&mut journal, &STATES[..4], Durability::Required).unwrap();
+        let before = fs::read(&durable).unwrap();
+        assert!(fs::write(disk.join("filler"), vec![1_u8; 1 << 20]).is_err());
+        let long = Detail {
+            error: Some("x".repeat(200 << 10)),
+            ..Detail::default()
+        };
+        let commit = journal.append(&State::Committed, None, long, Durability::Required);
+        assert!(matches!(commit, Err(Error::Io { .. })), "{commit:?}");
+        let after = fs::read(&durable).unwrap();
+        assert_eq!(after[..used(&before)], before[..used(&before)]);
+        assert!(after[used(&before)..].iter().all(|byte| *byte == 0));
+    });
+}
