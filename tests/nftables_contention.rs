@@ -167,6 +167,7 @@ fn commits_to_the_table_itself_do_not_stop_a_rollback() {
             let look = Look::at(&checkpoint, &touched).unwrap();
             assert_eq!(look.differing(&checkpoint, &touched), touched);
             assert!(!look.describe(&checkpoint, &touched).is_empty());
+            assert_eq!(look.drift(&checkpoint, &touched).parts, touched);
             let seen = look.live.nft.table(&id("a")).unwrap();
             let chain = |name| seen.chains.iter().find(|chain| chain.name == name);
             let input = chain("input").unwrap();
