@@ -89,10 +89,19 @@ fn a_disk_that_turns_read_only_and_a_guardian_that_dies() {
 #[test]
 fn tools_that_break_while_nf_tables_rules_wait() {
     let lab = Lab::with_rules(Backend::Nft);
+    // Backends that the change does not touch, but that only their tools can list.
+    lab.server("iptables-legacy -t mangle -A PREROUTING -j ACCEPT; ipset create kept hash:ip")
+        .exits(0);
     let before = lab.rules();
     let mut client = lab.apply(&format!("--force --timeout 1 {}", lab.bad_v4()));
     client.wait("live");
-    let tools = ["nft", "xtables-nft-multi", "ip"];
+    let tools = [
+        "nft",
+        "xtables-nft-multi",
+        "xtables-legacy-multi",
+        "ipset",
+        "ip",
+    ];
     let each = |action: &str| {
         let tools = tools.join(" ");
         lab.server(&format!("for tool in {tools}; do {action}; done"))
