@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::{Origin, Via};
 
 /// The port that `ssh` uses unless told otherwise.
-const SSH_PORT: u16 = 22;
+pub const SSH_PORT: u16 = 22;
 
 impl Origin {
     /// The line that logs in anew and confirms, typed where the user sits; on a

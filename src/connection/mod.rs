@@ -25,6 +25,7 @@ mod verdict;
 
 pub use arrivals::arrivals;
 pub use diag::{current, listening};
+pub use hint::SSH_PORT;
 pub use judge::judge;
 pub use known::Known;
 pub use origin::{Origin, origin};

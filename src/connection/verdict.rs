@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Tuple;
+use super::{SSH_PORT, Tuple};
 
 /// By what a process was tied to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +146,7 @@ impl fmt::Display for Refusal {
 /// How to log in over a connection of one's own.
 fn way_out(tuple: &Tuple) -> String {
     let port = match tuple.local.port() {
-        22 => String::new(),
+        SSH_PORT => String::new(),
         other => format!("-p {other} "),
     };
     let host = tuple.local.ip();

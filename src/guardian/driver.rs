@@ -19,7 +19,7 @@ use super::successor::wait_for_end;
 use super::timer::Timer;
 use super::work::{self, Applied, Ready};
 use super::{detach, finish};
-use crate::connection::{Known, arrivals};
+use crate::connection::{Known, SSH_PORT, arrivals};
 use crate::protocol::Notice;
 use crate::transaction::journal::Detail;
 use crate::transaction::{Event, State, Store, clock};
@@ -115,7 +115,10 @@ impl Driver {
             Heard::SuccessorDied => self.replace_successor(),
             Heard::Look => {
                 let Some(known) = &self.known else { return };
-                for tuple in arrivals(known, &mut self.seen, None) {
+                // Of a busy web server's connections nobody wants to be told.
+                let service = self.core.meta.origin.tuple;
+                let port = service.map_or(SSH_PORT, |tuple| tuple.local.port());
+                for tuple in arrivals(known, &mut self.seen, Some(port)) {
                     self.core.announcer.say(Notice::Connection {
                         peer: tuple.peer.to_string(),
                     });
