@@ -40,6 +40,12 @@ fn what_is_written_is_read() {
     write(&mut again, &[State::Committed], Durability::Required).unwrap();
     assert_eq!(read(&durable).unwrap().len(), STATES.len() + 1);
     assert_eq!(read(&volatile).unwrap().len(), STATES.len() + 1);
+    again.retire();
+    assert!(!volatile.exists());
+    assert_eq!(
+        read_both(&durable, &volatile).unwrap().len(),
+        STATES.len() + 1
+    );
 }
 
 #[test]

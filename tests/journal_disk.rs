@@ -87,6 +87,7 @@ fn read_only_a_commit_does_not_count_and_a_rollback_does() {
         let rollback = write(&mut journal, &STATES[4..], Durability::BestEffort);
         assert!(rollback.is_err(), "it is told, and counts");
         write(&mut journal, &STATES[5..], Durability::BestEffort).unwrap_err();
+        journal.retire();
         let states = |records: Vec<Record>| -> Vec<State> {
             records.into_iter().map(|record| record.state).collect()
         };

@@ -153,6 +153,8 @@ impl Core {
             .append(&state, self.deadline_ms, detail, Durability::BestEffort);
         if let Err(error) = written {
             self.warn(format!("{error}; going on without"));
+        } else if self.detail().finished {
+            self.journal.retire();
         }
     }
 

@@ -117,6 +117,7 @@ pub struct Journal {
     durable: io::Result<Copy>,
     volatile: io::Result<Copy>,
     path: PathBuf,
+    volatile_path: PathBuf,
     records: Vec<Record>,
 }
 
@@ -144,6 +145,7 @@ impl Journal {
             durable: Ok(create(durable)?),
             volatile: Ok(create(volatile)?),
             path: durable.to_owned(),
+            volatile_path: volatile.to_owned(),
             records: Vec::new(),
         })
     }
@@ -159,6 +161,7 @@ impl Journal {
             durable: Copy::create(durable, &text),
             volatile: Copy::create(volatile, &text),
             path: durable.to_owned(),
+            volatile_path: volatile.to_owned(),
             records,
         })
     }
@@ -204,6 +207,14 @@ impl Journal {
         }
         self.records.push(record);
         written.map_err(|source| self.error(source))
+    }
+
+    /// Removes the copy in the runtime directory, which is memory, once the disk holds all.
+    pub fn retire(&self) {
+        if self.durable.as_ref().is_ok_and(|copy| copy.owed.is_empty()) {
+            // One that stays is removed with the transaction.
+            let _ = std::fs::remove_file(&self.volatile_path);
+        }
     }
 
     fn error(&self, source: io::Error) -> Error {
