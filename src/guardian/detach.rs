@@ -19,6 +19,9 @@ pub const READY: &str = "ready";
 /// What guardian and successor print on standard error, in the transaction's directory.
 pub const LAUNCH_LOG: &str = "guardian.log";
 
+/// Leads to this very program, whatever its name is by now; in another process, to that one's.
+const OWN_LINK: &str = "/proc/self/exe";
+
 /// Another guardian holds the lock; nothing was begun.
 #[derive(Debug, thiserror::Error)]
 #[error("another transaction is pending; see 'safe-apply status'")]
@@ -28,7 +31,7 @@ pub struct Busy;
 #[must_use]
 pub fn own_binary() -> PathBuf {
     use std::os::unix::fs::MetadataExt;
-    let link = PathBuf::from("/proc/self/exe");
+    let link = PathBuf::from(OWN_LINK);
     let inode = |path: &Path| {
         let found = std::fs::metadata(path).ok()?;
         Some((found.dev(), found.ino()))
@@ -102,11 +105,13 @@ pub fn launch(transaction: &Transaction) -> Result<()> {
     }
 }
 
-/// systemd is PID 1, and its services live in the caller's network namespace.
+/// systemd is PID 1, its services live in the caller's network namespace, and it can be
+/// told which program to start.
 fn unit_applies() -> bool {
     let same = |mine: (u64, u64)| identity("1").is_ok_and(|theirs| theirs == mine);
     guardian_unit::systemd_runs(Path::new("/proc"), Path::new("/"))
         && identity("self").is_ok_and(same)
+        && own_binary() != Path::new(OWN_LINK)
 }
 
 fn launch_unit(transaction: &Transaction) -> Result<()> {
