@@ -57,11 +57,11 @@ fn states() -> Vec<State> {
 }
 
 /// Letters: `=` stays, `A` armed, `P` applying, `W` awaiting, `C` committed, `B` rolling
-/// back, `R` rolled back, `F` restore failed, `X` abandoned. Columns as in [`EVENTS`].
+/// back, `R` rolled back, `F` restore failed, `N` abandoned. Columns as in [`EVENTS`].
 const TABLE: [(&str, &str); 9] = [
     //                   ready prepF begin appl+ appl- applF conf ext dead req term lost resume orph reboot restd restF retry
-    ("prepared", "AX===X==XXXXXXX=X="),
-    ("armed", "=XP==X==XXXXXXX=X="),
+    ("prepared", "AN===N==NNNNNNN=N="),
+    ("armed", "=NP==N==NNNNNNN=N="),
     ("applying", "=B=WCB==BBBBBBB==="),
     ("awaiting_confirm", "=B===BC=BBB==BB=B="),
     ("committed", "=================="),
@@ -81,7 +81,7 @@ fn letter(state: &State) -> char {
         State::RollingBack { .. } => 'B',
         State::RolledBack { .. } => 'R',
         State::RestoreFailed { .. } => 'F',
-        State::Abandoned { .. } => 'X',
+        State::Abandoned { .. } => 'N',
     }
 }
 

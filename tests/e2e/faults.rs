@@ -149,7 +149,7 @@ fn a_damaged_journal_is_reported_and_not_guessed_at() {
     let now = lab.rules();
     lab.server(
         "for journal in $(find /var/lib/safe-apply /run/safe-apply -name '*journal*' -type f); do \
-         printf XXXX | dd of=$journal bs=1 seek=20 conv=notrunc 2>/dev/null; done",
+         printf '####' | dd of=$journal bs=1 seek=20 conv=notrunc 2>/dev/null; done",
     )
     .exits(0);
     let done = lab.server("safe-apply recover");
