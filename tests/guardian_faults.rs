@@ -106,7 +106,8 @@ fn a_run_directory_that_is_gone_with_the_guardian() {
 #[test]
 fn a_stand_in_that_a_killed_process_left_goes_with_the_rollback() {
     let status = with_fault(&["FILE", "-t", "2"], "policy drop", |_| {
-        let left = "table inet safe-apply-old-base { chain in { type filter hook input priority 0; drop; }; }";
+        // Not the name of one that this rollback raises and lowers itself.
+        let left = "table inet safe-apply-old-other { chain in { type filter hook input priority 0; drop; }; }";
         nft(&["-f", "-"], left);
     });
     assert_eq!(status, 3);

@@ -76,10 +76,14 @@ fn a_disk_that_turns_read_only(backend: Backend) {
 fn a_disk_that_turns_read_only_and_a_guardian_that_dies() {
     let lab = Lab::with_rules(Backend::Nft);
     let before = lab.rules();
-    let mut client = lab.apply(&format!("--force --timeout 3 {}", lab.bad_v4()));
+    let mut client = lab.apply(&format!("--force --timeout 8 {}", lab.bad_v4()));
     client.wait("live");
     lab.server(READ_ONLY).exits(0);
     lab.guards().0.signal(rustix::process::Signal::KILL);
+    // A reboot would not know of it, so it is no commit.
+    lab.server("safe-apply confirm --force")
+        .exits(1)
+        .says("does not count");
     client.ends().with(3, "rolled_back");
     assert_same(&lab.rules(), &before);
     lab.server("umount /var/lib/safe-apply").exits(0);
