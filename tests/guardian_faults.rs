@@ -114,6 +114,19 @@ fn a_stand_in_that_a_killed_process_left_goes_with_the_rollback() {
 }
 
 #[test]
+fn what_others_make_at_the_very_moment_of_the_apply_is_not_taken_for_ours() {
+    in_scratch(|dir, file| {
+        let mut client = safe_apply(dir, &[file, "-t", "2"]).spawn().unwrap();
+        // Before it was read back, if this is quick enough; the outcome is the same.
+        until("the new rules", || rules().contains("policy drop"));
+        nft(&["-f", "-"], "table inet foreign { chain theirs { }; }");
+        assert_eq!(client.wait().unwrap().code(), Some(3));
+        assert!(rules().contains("table inet foreign"), "{}", rules());
+        assert!(!rules().contains("policy drop"), "{}", rules());
+    });
+}
+
+#[test]
 fn a_run_directory_that_is_gone_makes_no_second_owner() {
     let status = with_fault(&["FILE", "-t", "30"], "policy drop", |dir| {
         fs::remove_dir_all(dir.join("run")).unwrap();

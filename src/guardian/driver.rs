@@ -178,7 +178,7 @@ impl Driver {
         }
         self.known = Some(applied.known);
         self.core.touched = applied.touched;
-        self.core.applied = Some(applied.live);
+        self.core.applied = Some(applied.applied);
         let detail = Detail {
             lines: finish::bounded(applied.changes),
             ..Detail::default()

@@ -25,8 +25,9 @@ pub struct Ready {
 /// What an apply has brought about.
 #[derive(Debug)]
 pub struct Applied {
-    /// What is live now, as read back.
-    pub live: Snapshot,
+    /// What the rule files were compiled to, which the live rules were read back against; after a
+    /// command, what was found live.
+    pub applied: Snapshot,
     /// The parts that differ from the checkpoint.
     pub touched: Vec<Part>,
     /// How they differ, in lines for people.
@@ -125,7 +126,11 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
                     compiled.describe(&live, &wrong).join("\n  ")
                 );
             }
-            settle(transaction, &ready.checkpoint, live, Some(&parts))
+            // Not what was read back: elsewhere that may hold what others have just made.
+            Ok(Applied {
+                applied: compiled.clone(),
+                ..settle(transaction, &ready.checkpoint, live, Some(&parts))?
+            })
         }
         (None, work @ Work::Rules { .. }) => {
             compile::run_tools_live(transaction, work, &ready.checkpoint)?;
@@ -164,7 +169,7 @@ fn settle(
         None => checkpoint::neighbours(checkpoint, &live),
     };
     Ok(Applied {
-        live,
+        applied: live,
         touched,
         changes,
         warnings,
