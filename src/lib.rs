@@ -22,5 +22,6 @@ pub mod nftables;
 pub mod paths;
 pub mod persist;
 pub mod protocol;
+pub mod rehearsal;
 pub mod transaction;
 pub mod verbs;

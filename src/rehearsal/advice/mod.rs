@@ -1,0 +1,1 @@
+//! What the user may want to change about a candidate that loads.

@@ -1,0 +1,57 @@
+//! Packets through the rules: who gets an answer.
+
+use std::net::SocketAddr;
+
+use super::decide::Spot;
+use super::{Flow, Protocol};
+
+/// Where a probe starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Out in the world, towards this host.
+    World,
+    /// On this host.
+    Host,
+}
+
+/// One question to the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// What is sent.
+    pub protocol: Protocol,
+    /// Where it starts.
+    pub side: Side,
+    /// The sender's address; port 0: one that a new connection would have.
+    pub source: SocketAddr,
+    /// Whom it is sent to.
+    pub destination: SocketAddr,
+    /// The interface of the world that it leaves by, so that it enters the host by the
+    /// right one; `None` on the host.
+    pub device: Option<String>,
+    /// The user that sends it, where it starts on the host.
+    pub uid: u32,
+}
+
+/// What became of a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// As it was sent; the source port is known now.
+    pub flow: Flow,
+    /// What the sender saw.
+    pub outcome: Outcome,
+    /// The rule that stopped it, where it was seen.
+    pub spot: Option<Spot>,
+}
+
+/// What the sender of a probe saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Data went there and came back.
+    Answered,
+    /// It was told that it may not (TCP reset, ICMP error).
+    Rejected,
+    /// Nothing came back.
+    Silence,
+    /// It could not be sent at all: why.
+    Unsent(String),
+}
