@@ -2,8 +2,10 @@
 //! host, and real packets are sent through them. The verdict is the kernel's own.
 
 pub mod advice;
+pub mod anatomy;
 pub mod decide;
 pub mod host;
+pub mod limits;
 pub mod probe;
 pub mod report;
 pub mod source;

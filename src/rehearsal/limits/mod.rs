@@ -1,0 +1,1 @@
+//! What a rehearsal of these rules cannot show.
