@@ -6,6 +6,7 @@ pub mod anatomy;
 pub mod decide;
 pub mod host;
 pub mod limits;
+pub mod locate;
 pub mod probe;
 pub mod report;
 pub mod source;

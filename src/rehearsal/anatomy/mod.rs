@@ -46,8 +46,34 @@ impl Anatomy {
     /// The chain of that name.
     #[must_use]
     pub fn chain(&self, part: &Part, name: &str) -> Option<&Chain> {
-        let at = self.index.get(&(part.clone(), name.to_owned()))?;
-        self.chains.get(*at)
+        self.chains.get(self.position(part, name)?)
+    }
+
+    /// The place of that chain among [`Anatomy::chains`].
+    #[must_use]
+    pub fn position(&self, part: &Part, name: &str) -> Option<usize> {
+        let place = (part.clone(), name.to_owned());
+        self.index.get(&place).copied()
+    }
+
+    /// All verdicts that a rule may give.
+    #[must_use]
+    pub fn verdicts<'a>(&'a self, rule: &'a Rule) -> Vec<&'a Verdict> {
+        let mut found = vec![&rule.verdict];
+        if let Body::Code(ops) = &rule.body {
+            for op in ops {
+                if let Op::Lookup {
+                    set: Some(set),
+                    verdict: true,
+                    ..
+                } = op
+                    && let Some(set) = self.sets.get(*set)
+                {
+                    found.extend(set.elements.iter().filter_map(|one| one.verdict.as_ref()));
+                }
+            }
+        }
+        found
     }
 }
 

@@ -1,9 +1,12 @@
 //! Sets and maps of nf_tables.
 
-use super::code::verdict;
-use super::{Answer, Verdict};
+use std::collections::HashMap;
+
+use super::code::{decode, verdict};
+use super::{Answer, Op, Verdict};
 use crate::checkpoint::Part;
 use crate::netlink::find;
+use crate::nftables::expressions::{self, Expression};
 use crate::nftables::kernel::{element, expression, set};
 use crate::nftables::{self};
 
@@ -30,8 +33,8 @@ pub struct Set {
     pub fields: Vec<usize>,
     /// What it holds.
     pub elements: Vec<Element>,
-    /// Whether elements count, limit or have quotas.
-    pub has_state: bool,
+    /// What is done for each element that is found: counting, limits, quotas.
+    pub inner: Vec<Op>,
     /// What tells its content from another's.
     pub content: Vec<u8>,
 }
@@ -68,9 +71,10 @@ impl Set {
                     .collect()
             })
             .unwrap_or_default();
-        let has_state = [set::EXPR, set::EXPRESSIONS]
-            .iter()
-            .any(|kind| find(&one.attributes, *kind).is_some());
+        let single = find(&one.attributes, set::EXPR).map(|one| Expression::new(one.payload));
+        let many = find(&one.attributes, set::EXPRESSIONS).map_or(&[][..], |list| list.payload);
+        let inner = single.into_iter().chain(expressions::list(many));
+        let (inner, _) = decode(inner, &HashMap::new());
         let mut parts: Vec<&[u8]> = one.elements().collect();
         parts.sort_unstable();
         Self {
@@ -83,7 +87,7 @@ impl Set {
                 fields
             },
             elements: one.elements().map(Element::of).collect(),
-            has_state,
+            inner,
             content: parts.concat(),
         }
     }
@@ -98,7 +102,7 @@ impl Set {
     #[must_use]
     pub fn lookup(&self, key: Option<&[u8]>) -> (Answer, Vec<&Verdict>) {
         let all = || self.elements.iter().filter_map(|one| one.verdict.as_ref());
-        let Some(key) = key.filter(|_| !self.changes() && !self.has_state) else {
+        let Some(key) = key.filter(|_| !self.changes() && self.inner.is_empty()) else {
             let answer = Answer::sure(false);
             let empty = self.elements.is_empty() && !self.changes();
             let answer = if empty { answer } else { Answer::Maybe };

@@ -47,7 +47,7 @@ fn of_code(ops: &[Op], all: &Anatomy) -> Option<Vec<Unit>> {
                 to: None,
             } => {
                 let set = all.sets.get((*set)?)?;
-                if loaded.is_empty() || set.changes() || set.has_state {
+                if loaded.is_empty() || set.changes() || !set.inner.is_empty() {
                     return None;
                 }
                 let mut unit = std::mem::take(&mut loaded);
