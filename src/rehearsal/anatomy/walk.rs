@@ -87,6 +87,22 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// The first rule of `chain` behind which the packet certainly does not come.
+    #[must_use]
+    pub fn stopper(&mut self, chain: &Chain) -> Option<usize> {
+        let all = self.all;
+        let at = all.position(&chain.part, &chain.name)?;
+        let rules = all.chains.get(at).map_or(&[][..], |chain| &chain.rules);
+        rules.iter().position(|rule| {
+            let (answer, verdicts) = self.hits(rule);
+            answer == Answer::Yes
+                && !verdicts.is_empty()
+                && !verdicts
+                    .into_iter()
+                    .any(|verdict| self.verdict(chain, verdict, 0).1)
+        })
+    }
+
     /// Whether it reaches the end of all base chains at `hook`, and none of their policies drops it.
     #[must_use]
     pub fn falls_through(&mut self, hook: Hook) -> bool {

@@ -1,0 +1,1 @@
+//! Each topic, said where it is true and not where it is not.
