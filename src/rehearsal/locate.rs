@@ -39,6 +39,15 @@ impl<'a> Locator<'a> {
         alone.or_else(|| self.sources.locate(spot, now, count(self.before)))
     }
 
+    /// The rule itself where its line is known, else what people call it.
+    #[must_use]
+    pub fn quote(&self, spot: &Spot) -> String {
+        match self.locate(spot) {
+            Some(place) => format!("`{}`", excerpt(&place.text)),
+            None => self.name(spot),
+        }
+    }
+
     /// What people call a rule or policy.
     #[must_use]
     pub fn name(&self, spot: &Spot) -> String {
@@ -46,6 +55,20 @@ impl<'a> Locator<'a> {
             Some(number) => format!("rule {number} of chain {} in {}", spot.chain, spot.part),
             None => format!("the policy of chain {} in {}", spot.chain, spot.part),
         }
+    }
+}
+
+/// How much of a rule is shown, in characters.
+const EXCERPT: usize = 90;
+
+/// The beginning of a rule, on one line.
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 

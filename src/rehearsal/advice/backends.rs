@@ -3,7 +3,6 @@
 use super::study::{Piece, Study, Weight};
 use crate::checkpoint::Part;
 use crate::legacy::{Family, is_pristine};
-use crate::nftables::is_stand_in;
 use crate::rehearsal::report::Advice;
 
 /// Says so.
@@ -23,15 +22,14 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
     let (Some(first), Some(chain)) = (legacy.first(), filters) else {
         return Vec::new();
     };
-    let _ = is_stand_in;
     let more = match legacy.len() {
         1 => String::new(),
         count => format!(" and {} more", count - 1),
     };
     let message = format!(
         "two firewalls are live at once: {first}{more}, and {} of nf_tables. A packet has to pass both, \
-         and each tool shows only its own. Keep one: `iptables-save` and `nft list ruleset` of one kind, \
-         and empty the other",
+         and each tool shows only its own. Keep one: load all rules in one way, and empty the other \
+         (`iptables-legacy -F`, `nft flush table`)",
         chain.part
     );
     vec![Piece {

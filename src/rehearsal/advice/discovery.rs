@@ -50,8 +50,9 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
             if !study.is_own(chain) {
                 continue;
             }
-            let rule = walk.stopper(chain).map(|at| at + 1);
-            let by = study.name(chain, rule);
+            let (end, rule) = walk.end(chain);
+            let rule = rule.map(|at| at + 1);
+            let by = study.name(end, rule);
             let line = study.line(
                 chain,
                 "-p ipv6-icmp -j ACCEPT",
@@ -68,7 +69,7 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
                      IPv6, whatever other rules say. Put {line} before it"
                 )
             };
-            return vec![study.about(Weight::Breaks, chain, rule, message)];
+            return vec![study.about(Weight::Breaks, end, rule, message)];
         }
     }
     Vec::new()

@@ -38,8 +38,9 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
                 continue;
             }
             told.push(chain);
-            let rule = walk.stopper(chain).map(|at| at + 1);
-            let by = study.name(chain, rule);
+            let (end, rule) = walk.end(chain);
+            let rule = rule.map(|at| at + 1);
+            let by = study.name(end, rule);
             let line = study.line(
                 chain,
                 "-m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
@@ -58,7 +59,7 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
                  through. Put {line} near the top of chain {}",
                 chain.name
             );
-            pieces.push(study.about(Weight::Breaks, chain, rule, message));
+            pieces.push(study.about(Weight::Breaks, end, rule, message));
         }
     }
     pieces

@@ -41,8 +41,8 @@ fn closed<'a>(study: &'a Study<'_>, v6: bool) -> Option<(&'a Chain, Option<usize
         .syn(Some(FLEETING_PORT), Some(ODD_PORT));
     let mut walk = Walk::new(&study.after, packet);
     let chain = walk.certainly_dropped(Hook::Input)?;
-    let rule = walk.stopper(chain).map(|at| at + 1);
-    Some((chain, rule))
+    let (chain, rule) = walk.end(chain);
+    Some((chain, rule.map(|at| at + 1)))
 }
 
 fn is_open(study: &Study<'_>, v6: bool) -> bool {

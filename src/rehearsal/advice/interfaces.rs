@@ -45,8 +45,10 @@ struct Named {
     name: String,
     /// Whether any ending will do.
     open: bool,
-    negated: bool,
 }
+
+/// Where a name stands: the chain, the rule (from 1), whether it must not be that one.
+type Place<'a> = (&'a Chain, usize, bool);
 
 /// Says which, once for each name.
 pub fn advise(study: &Study<'_>) -> Vec<Piece> {
@@ -54,7 +56,7 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
     if host.links.is_empty() {
         return Vec::new();
     }
-    let mut found: BTreeMap<Named, Vec<(&Chain, usize)>> = BTreeMap::new();
+    let mut found: BTreeMap<Named, Vec<Place<'_>>> = BTreeMap::new();
     for chain in study
         .after
         .chains
@@ -62,18 +64,26 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
         .filter(|chain| study.is_own(chain))
     {
         for (at, rule) in chain.rules.iter().enumerate() {
-            for named in names(rule, &study.after) {
+            for (named, negated) in names(rule, &study.after) {
                 if !is_known(study, &named) {
-                    found.entry(named).or_default().push((chain, at + 1));
+                    found
+                        .entry(named)
+                        .or_default()
+                        .push((chain, at + 1, negated));
                 }
             }
         }
     }
     let suggestion = study.outside(false).or_else(|| study.outside(true));
     let told = found.into_iter().filter_map(|(named, places)| {
-        let (chain, rule) = *places.first()?;
+        let (chain, rule, _) = *places.first()?;
         let shown = if named.open { format!("{}*", named.name) } else { named.name.clone() };
-        let effect = if named.negated { "everything" } else { "nothing" };
+        let some = |negated| places.iter().any(|(_, _, is)| *is == negated);
+        let effect = match (some(false), some(true)) {
+            (true, true) => "nothing, and with `!` everything",
+            (false, true) => "everything",
+            (_, false) => "nothing",
+        };
         let likely = match &suggestion {
             Some(device) => format!("; the one with the default route is `{}`", device.name),
             None => {
@@ -95,7 +105,7 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
 }
 
 fn is_known(study: &Study<'_>, named: &Named) -> bool {
-    let Named { name, open, .. } = named;
+    let Named { name, open } = named;
     let begins = |start: &&str| name.starts_with(*start) || *open && start.starts_with(name);
     name.is_empty()
         || MADE_LATER.iter().any(|start| begins(&start))
@@ -108,28 +118,28 @@ fn is_known(study: &Study<'_>, named: &Named) -> bool {
         })
 }
 
-fn names(rule: &Rule, all: &Anatomy) -> Vec<Named> {
+fn names(rule: &Rule, all: &Anatomy) -> Vec<(Named, bool)> {
     match &rule.body {
         Body::Words(clauses) => clauses.iter().filter_map(of_words).collect(),
         Body::Code(ops) => of_code(ops, all),
     }
 }
 
-fn of_words(clause: &Clause) -> Option<Named> {
+fn of_words(clause: &Clause) -> Option<(Named, bool)> {
     let is_name = matches!(clause.option.as_str(), "-i" | "-o") && !clause.target;
     let value = clause.value();
     let (name, open) = match value.strip_suffix('+') {
         Some(start) => (start, true),
         None => (value, false),
     };
-    is_name.then(|| Named {
+    let named = Named {
         name: name.to_owned(),
         open,
-        negated: clause.negated,
-    })
+    };
+    is_name.then_some((named, clause.negated))
 }
 
-fn of_code(ops: &[Op], all: &Anatomy) -> Vec<Named> {
+fn of_code(ops: &[Op], all: &Anatomy) -> Vec<(Named, bool)> {
     let mut found = Vec::new();
     let mut register = None;
     for op in ops {
@@ -162,12 +172,12 @@ fn of_code(ops: &[Op], all: &Anatomy) -> Vec<Named> {
     found
 }
 
-fn name(bytes: &[u8], negated: bool) -> Option<Named> {
+fn name(bytes: &[u8], negated: bool) -> Option<(Named, bool)> {
     let end = bytes.iter().position(|byte| *byte == 0);
     let text = std::str::from_utf8(&bytes[..end.unwrap_or(bytes.len())]).ok()?;
-    Some(Named {
+    let named = Named {
         name: text.to_owned(),
         open: end.is_none() && bytes.len() < NAME_BYTES,
-        negated,
-    })
+    };
+    Some((named, negated))
 }

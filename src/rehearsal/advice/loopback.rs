@@ -44,20 +44,21 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
                 continue;
             }
             told.push(chain);
-            let rule = walk.stopper(chain).map(|at| at + 1);
+            let (end, rule) = walk.end(chain);
+            let rule = rule.map(|at| at + 1);
             let line = study.line(
                 chain,
                 &format!("{option} lo -j ACCEPT"),
                 &format!("{word} \"lo\" accept"),
             );
-            let by = study.name(chain, rule);
+            let by = study.name(end, rule);
             let message = format!(
                 "{} over the loopback interface is dropped ({by}): programs on this host cannot \
                  talk to each other at {address}. Put {line} first in chain {}",
                 family(v6),
                 chain.name
             );
-            pieces.push(study.about(Weight::Breaks, chain, rule, message));
+            pieces.push(study.about(Weight::Breaks, end, rule, message));
         }
     }
     pieces

@@ -8,7 +8,7 @@ use crate::candidate::Kind;
 use crate::checkpoint::{Part, owner_of};
 use crate::rehearsal::anatomy::{Anatomy, Chain, Device, Packet};
 use crate::rehearsal::decide::Spot;
-use crate::rehearsal::locate::Locator;
+use crate::rehearsal::locate::{Locator, excerpt};
 use crate::rehearsal::report::Advice;
 
 /// A host that no rule should know (RFC 5737, RFC 3849).
@@ -131,23 +131,28 @@ impl<'a> Study<'a> {
     pub fn name(&self, chain: &Chain, rule: Option<usize>) -> String {
         let spot = spot(chain, rule);
         match self.locator.locate(&spot) {
-            Some(place) => format!("`{}` in line {} of {}", place.text, place.line, place.file),
+            Some(place) => {
+                let text = excerpt(&place.text);
+                format!("`{text}` in line {} of {}", place.line, place.file)
+            }
             None => self.locator.name(&spot),
         }
     }
 
-    /// An address of this host that the world can reach.
+    /// An address of this host that the world can reach; of IPv6 a global one.
     pub fn global(&self, v6: bool) -> Option<IpAddr> {
-        // `RT_SCOPE_UNIVERSE`
-        let global = self
-            .input
-            .host
-            .addresses
-            .iter()
-            .filter(|one| one.scope == 0);
-        global
-            .map(|one| one.ip)
-            .find(|ip| ip.is_ipv6() == v6 && !ip.is_loopback())
+        let outside = self.outside(v6).map(|device| device.index);
+        // `RT_SCOPE_UNIVERSE`; of IPv6 2000::/3.
+        let is_global = |ip: IpAddr| match ip {
+            IpAddr::V4(v4) => !v4.is_loopback(),
+            IpAddr::V6(v6) => v6.segments()[0] & 0xe000 == 0x2000,
+        };
+        let all = self.input.host.addresses.iter();
+        let mut found: Vec<_> = all
+            .filter(|one| one.scope == 0 && one.ip.is_ipv6() == v6 && is_global(one.ip))
+            .collect();
+        found.sort_by_key(|one| Some(one.link) != outside);
+        found.first().map(|one| one.ip)
     }
 
     /// The interface that the default route leads out by.
