@@ -3,7 +3,8 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::compile;
+use super::copies;
+use crate::candidate;
 use crate::checkpoint::{self, Direction, Failure, Part, Proof, Snapshot, bring, touched};
 use crate::connection::Known;
 use crate::nftables::Compare;
@@ -75,10 +76,10 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
         ),
     };
     let compiled = match (&meta.work, scratch) {
-        (Work::Rules { .. }, Some(namespace)) => {
-            let (compiled, noted) = namespace.enter(|| {
-                compile::compile(transaction, &meta.work, &checkpoint, &private_lock)
-            })??;
+        (work @ Work::Rules { .. }, Some(namespace)) => {
+            let (candidates, how) = (copies::read_copies(transaction, work)?, copies::how(work));
+            let (compiled, noted) = namespace
+                .enter(|| candidate::compile(&candidates, how, &checkpoint, &private_lock))??;
             warnings.extend(noted);
             warnings.extend(checkpoint::neighbours(&checkpoint, &compiled));
             checkpoint::save(&compiled, &transaction.applied())?;
@@ -133,7 +134,8 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
             })
         }
         (None, work @ Work::Rules { .. }) => {
-            compile::run_tools_live(transaction, work, &ready.checkpoint)?;
+            let candidates = copies::read_copies(transaction, work)?;
+            candidate::run_tools_live(&candidates, copies::how(work), &ready.checkpoint)?;
             after_command(transaction, &ready.checkpoint)
         }
         (None, Work::Command) => after_command(transaction, &ready.checkpoint),
