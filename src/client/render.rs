@@ -23,6 +23,7 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
         Notice::Prepared => vec![format!(
             "Transaction {id}. The firewall is untouched; taking the checkpoint and trying it out."
         )],
+        Notice::Rehearsed { report } => rehearsed(report),
         Notice::Armed => vec![
             "The checkpoint is safe on disk and restores; a guardian holds it. The firewall is untouched."
                 .to_owned(),
@@ -132,6 +133,7 @@ pub const fn exit(notice: &Notice) -> Option<Exit> {
         Notice::RolledBack { reason, .. } => Some(rolled_back(*reason)),
         Notice::Failed { reason, .. } => Some(match reason {
             Reason::Requested | Reason::Terminated => Exit::RolledBack,
+            Reason::Rehearsal => Exit::Refused,
             Reason::NotConfirmed
             | Reason::ApplyFailed
             | Reason::CommandDeadline
@@ -142,6 +144,7 @@ pub const fn exit(notice: &Notice) -> Option<Exit> {
         }),
         Notice::RestoreFailed { .. } => Some(Exit::Incomplete),
         Notice::Prepared
+        | Notice::Rehearsed { .. }
         | Notice::Armed
         | Notice::Applying { .. }
         | Notice::Live { .. }
@@ -162,6 +165,7 @@ pub const fn rolled_back(reason: Reason) -> Exit {
     match reason {
         Reason::ApplyFailed | Reason::PrepareFailed => Exit::Failed,
         Reason::Requested | Reason::Terminated | Reason::ClientLost => Exit::RolledBack,
+        Reason::Rehearsal => Exit::Refused,
         Reason::NotConfirmed
         | Reason::CommandDeadline
         | Reason::GuardianLost

@@ -1,0 +1,186 @@
+//! A stage with rules on it, and packets sent through them.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::decide::Tracer;
+use super::host::Host;
+use super::plan::{Ask, Plan};
+use super::probe::{self, Answer, Audience, OldSession, Outcome, Probe, Side};
+use super::stage::Stage;
+use super::you::You;
+use super::{Protocol, conntrack};
+use crate::checkpoint::{Direction, Snapshot, bring};
+use crate::legacy::Lock;
+use crate::nftables::Compare;
+
+/// How long a probe that nobody answers is waited for. In these namespaces an answer takes
+/// microseconds; this is for a busy machine.
+const SILENCE: Duration = Duration::from_millis(300);
+/// Nobody else holds the lock file of a scratch namespace.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// A stage, those who answer on it, and the rules that it holds.
+#[derive(Debug)]
+pub struct Scene {
+    stage: Stage,
+    lock: PathBuf,
+    held: Snapshot,
+    tracer: Option<Tracer>,
+    _audience: [Audience; 2],
+}
+
+impl Scene {
+    /// A stage that looks like `host`, without rules.
+    ///
+    /// # Errors
+    /// When the kernel does not give such namespaces.
+    pub fn build(
+        host: &Host,
+        plan: &Plan,
+        devices: &BTreeSet<String>,
+        lock: &Path,
+    ) -> Result<Self> {
+        let stage = Stage::build(host, &plan.peers, devices)
+            .context("no scratch network namespaces that look like this host")?;
+        let audience = [
+            Audience::open(stage.server(), host, &plan.host_sockets)?,
+            Audience::open(stage.world(), host, &plan.world_sockets)?,
+        ];
+        Ok(Self {
+            stage,
+            lock: lock.to_owned(),
+            held: Snapshot::default(),
+            tracer: None,
+            _audience: audience,
+        })
+    }
+
+    /// The stage itself.
+    #[must_use]
+    pub const fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Brings the stage to `target` as the live rules would be brought, and reads back.
+    ///
+    /// # Errors
+    /// What the kernel refuses, or in which it differs then.
+    pub fn bring(&mut self, target: &Snapshot) -> Result<()> {
+        self.untrace();
+        let differences = self.stage.server().enter(|| -> Result<Vec<String>> {
+            let parts = self.held.differing(target, Compare::Exact);
+            let lock = Lock::wait(LOCK_WAIT).file(&self.lock);
+            bring(target, &parts, &Direction::Rollback { lock: &lock }).map_err(|failures| {
+                let lines: Vec<String> = failures.iter().map(ToString::to_string).collect();
+                anyhow::anyhow!(lines.join("\n"))
+            })?;
+            let held = Snapshot::capture()?;
+            let differing = target.differing(&held, Compare::Live);
+            let lines = target.describe(&held, &differing);
+            self.held = held;
+            Ok(lines)
+        })??;
+        if !differences.is_empty() {
+            bail!("{}", differences.join("\n"));
+        }
+        Ok(())
+    }
+
+    /// From here on packets that rules stop are seen; without it the rules stop them all the same.
+    pub fn trace(&mut self) {
+        if let Ok(mut tracer) = Tracer::install(self.stage.server(), &[]) {
+            tracer.rules(&self.held.nft);
+            self.tracer = Some(tracer);
+        }
+    }
+
+    fn untrace(&mut self) {
+        if let Some(tracer) = self.tracer.take() {
+            tracer.remove();
+        }
+    }
+
+    /// Sends what `asks` ask, all at once; what met silence that no rule was seen to cause, twice.
+    pub async fn ask(&mut self, asks: &[Ask]) -> Vec<Answer> {
+        let probes: Vec<Probe> = asks.iter().map(|ask| self.probe(ask)).collect();
+        let mut answers = self.send(&probes).await;
+        let again: Vec<usize> = (0..answers.len())
+            .filter(|at| answers[*at].outcome == Outcome::Silence && answers[*at].spot.is_none())
+            .collect();
+        if !again.is_empty() {
+            let probes: Vec<Probe> = again.iter().map(|at| probes[*at].clone()).collect();
+            for (at, answer) in again.into_iter().zip(self.send(&probes).await) {
+                answers[at] = answer;
+            }
+        }
+        answers
+    }
+
+    async fn send(&mut self, probes: &[Probe]) -> Vec<Answer> {
+        let (server, world) = (self.stage.server(), self.stage.world());
+        probe::run(probes, server, world, SILENCE, self.tracer.as_mut()).await
+    }
+
+    fn probe(&self, ask: &Ask) -> Probe {
+        let mut probe = ask.probe.clone();
+        if probe.side == Side::World {
+            probe.device = self.stage.wire_to(probe.source.ip());
+        }
+        probe
+    }
+
+    /// Why packets of `peer` would not take here the way that they take on the host.
+    #[must_use]
+    pub fn doubt(&self, peer: IpAddr) -> Option<String> {
+        self.stage.doubt(peer)
+    }
+
+    /// Opens the connection that the user sits on, as connection tracking on the host has it.
+    ///
+    /// # Errors
+    /// When no such connection can be opened.
+    pub async fn open_session(&mut self, you: &You) -> Result<OldSession> {
+        let device = self.stage.wire_to(you.peer.ip());
+        let (server, world) = (self.stage.server(), self.stage.world());
+        let session =
+            OldSession::open(server, world, you.peer, you.dialled, device, SILENCE).await?;
+        if you.real {
+            self.as_tracked_on_the_host(you.local, you.peer)?;
+        }
+        Ok(session)
+    }
+
+    /// On the host, connection tracking may have forgotten the connection, or have marked it.
+    fn as_tracked_on_the_host(&self, local: SocketAddr, peer: SocketAddr) -> Result<()> {
+        let Ok(there) = conntrack::lookup_reply(Protocol::Tcp, local, peer) else {
+            return Ok(());
+        };
+        self.stage.server().enter(|| {
+            let Ok(Some(here)) = conntrack::lookup_reply(Protocol::Tcp, local, peer) else {
+                return;
+            };
+            // Best effort: a kernel that cannot be told goes on with what it has seen itself.
+            let _ = match there {
+                None => conntrack::delete(&here),
+                Some(there) if there.mark != here.mark => conntrack::set_mark(&here, there.mark),
+                Some(_) => Ok(()),
+            };
+        })?;
+        Ok(())
+    }
+
+    /// Neighbours have to be found anew.
+    pub fn forget_neighbours(&self) {
+        self.stage.forget_neighbours();
+    }
+
+    /// Whether data still goes both ways over the session that was open before.
+    pub async fn session_lives(&mut self, session: &mut OldSession) -> Answer {
+        session.is_alive(SILENCE, self.tracer.as_mut()).await
+    }
+}
