@@ -6,6 +6,7 @@ pub mod decide;
 pub mod host;
 pub mod probe;
 pub mod report;
+pub mod requirement;
 pub mod source;
 pub mod stage;
 

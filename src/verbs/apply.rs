@@ -26,7 +26,7 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
     if let Some(exit) = start::clear_the_way(store, &args.options)? {
         return Ok(exit);
     }
-    let backend = match backend(&candidates, args.backend) {
+    let backend = match backend(&candidates, args.loading.backend) {
         Ok(backend) => backend,
         Err(error) => {
             return Ok(refused(json, &error));
@@ -39,7 +39,7 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
     let work = Work::Rules {
         files,
         backend,
-        noflush: args.noflush,
+        noflush: args.loading.noflush,
     };
     start::start(store, &transaction, &args.options, work, None)
 }

@@ -44,6 +44,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
             let json = cli.apply.options.json;
             Ok(or_refuse(json, apply::run(&store, cli.apply)))
         }
+        Some(Verb::Check(_)) => anyhow::bail!("the rehearsal is not part of this build"),
         Some(Verb::Run(args)) => {
             let json = args.options.json;
             Ok(or_refuse(json, run::run(&store, args)))
