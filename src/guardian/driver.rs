@@ -133,7 +133,7 @@ impl Driver {
                 let refusal = self.rehearsed(&ready);
                 self.ready = Some(Arc::new(ready));
                 match refusal {
-                    Some(error) => self.fail(Event::RehearsalRefused, &error),
+                    Some((event, error)) => self.fail(event, &error),
                     None => self.push(Event::Ready),
                 }
             }
@@ -155,16 +155,19 @@ impl Driver {
     }
 
     /// Tells what the rehearsal found; why it is refused, if it is.
-    fn rehearsed(&mut self, ready: &Ready) -> Option<anyhow::Error> {
+    fn rehearsed(&mut self, ready: &Ready) -> Option<(Event, anyhow::Error)> {
         let report = ready.report.clone()?;
-        let refusal = report.refusal().map(anyhow::Error::msg);
+        let (no_way_back, refusal) = (report.no_way_back(), report.refusal());
         self.core.announcer.say(Notice::Rehearsed { report });
+        if let Some(reason) = no_way_back {
+            return Some((Event::PrepareFailed, anyhow::Error::msg(reason)));
+        }
         let refusal = refusal?;
         if self.core.meta.force {
             self.core.warn(format!("{refusal}; going on, by force"));
             return None;
         }
-        Some(refusal)
+        Some((Event::RehearsalRefused, anyhow::Error::msg(refusal)))
     }
 
     pub(super) fn push(&mut self, event: Event) {

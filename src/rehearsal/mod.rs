@@ -11,6 +11,7 @@ pub mod limits;
 mod plan;
 pub mod probe;
 mod rehearse;
+mod refusal;
 pub mod report;
 pub mod requirement;
 mod scene;

@@ -1,5 +1,7 @@
 //! What a rehearsal found, for people and for scripts.
 
+mod decision;
+
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
