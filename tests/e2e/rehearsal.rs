@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::lab::{Backend, CLIENT, Lab, Saves, assert_same, eventually, on_both_backends};
+use crate::lab::{Backend, CLIENT, Lab, assert_same, eventually, on_both_backends};
 use crate::rules::GOOD_V4;
 
 on_both_backends!(
@@ -20,17 +20,10 @@ fn report(out: &str) -> Value {
     event["report"].clone()
 }
 
-/// What nobody may have changed: the rules, and how often the kernel was told to change them.
-fn untouched(lab: &Lab) -> (Saves, String) {
-    let generation = "nft --debug=netlink list ruleset >/dev/null 2>&1; nft list ruleset | head -0; \
-                      nft monitor trace >/dev/null 2>&1 & kill $!; true";
-    lab.server(generation).exits(0);
-    (lab.rules(), String::new())
-}
-
 fn a_lockout_is_refused_and_nothing_is_touched(backend: Backend) {
     let lab = Lab::with_rules(backend);
-    let before = untouched(&lab);
+    let before = lab.rules();
+    lab.watch_commits();
     let ended = lab.apply(&format!("--timeout 60 {}", lab.bad_v4())).ends();
     assert_eq!(ended.code, 5, "{ended:#?}");
     let names: Vec<&str> = ended
@@ -39,13 +32,19 @@ fn a_lockout_is_refused_and_nothing_is_touched(backend: Backend) {
         .filter_map(|event| event["event"].as_str())
         .collect();
     assert!(names.contains(&"rehearsed"), "{names:?}");
-    assert!(!names.contains(&"live") && !names.contains(&"applying"), "{names:?}");
+    assert!(
+        !names.contains(&"live") && !names.contains(&"applying"),
+        "{names:?}"
+    );
     let last = ended.events.last().unwrap();
     assert_eq!(last["event"], "failed", "{last}");
     assert_eq!(last["reason"], "rehearsal", "{last}");
     let why = last["error"].as_str().unwrap();
-    assert!(why.contains("policy of chain INPUT") && why.contains("bad.v4:2"), "{why}");
-    assert_same(&untouched(&lab).0, &before.0);
+    assert!(
+        why.contains("policy of chain INPUT") && why.contains("bad.v4:2"),
+        "{why}"
+    );
+    assert_same(&lab.rules(), &before);
     assert!(lab.pending().is_null());
     assert!(lab.can_login());
 
@@ -56,7 +55,8 @@ fn a_lockout_is_refused_and_nothing_is_touched(backend: Backend) {
     assert_eq!(report["session"]["login"]["state"], "blocked", "{report}");
     assert_eq!(report["session"]["old"]["state"], "open", "{report}");
     assert_eq!(report["way_back"], true, "{report}");
-    assert_same(&untouched(&lab).0, &before.0);
+    assert_same(&lab.rules(), &before);
+    lab.no_commit_was_seen();
 }
 
 fn force_goes_on_after_a_bad_verdict(backend: Backend) {
@@ -111,11 +111,14 @@ fn what_is_required_and_blocked_is_refused(backend: Backend) {
     assert_eq!(ended.code, 5, "{ended:#?}");
     let open = GOOD_V4.replace("22,2222", "22,2222,443");
     let open = lab.file("open.v4", open);
-    lab.ssh(&format!("safe-apply check {require} {open}")).exits(0);
+    lab.ssh(&format!("safe-apply check {require} {open}"))
+        .exits(0);
     let settings = format!("require = [\"tcp/443@{CLIENT}\"]\n");
     lab.server(&format!("printf '{settings}' >/etc/safe-apply.toml"))
         .exits(0);
-    lab.ssh(&format!("safe-apply check {file}")).exits(5).says("tcp/443");
+    lab.ssh(&format!("safe-apply check {file}"))
+        .exits(5)
+        .says("tcp/443");
     lab.ssh(&format!("safe-apply check {open}")).exits(0);
     assert_same(&lab.rules(), &before);
 }
@@ -154,7 +157,8 @@ fn an_address_may_be_named_where_there_is_no_login() {
     let bad = lab.bad_v4();
     let done = lab.server(&format!("safe-apply check {bad}"));
     done.exits(0).says("--as");
-    lab.server(&format!("safe-apply check --as {CLIENT} {bad}")).exits(5);
+    lab.server(&format!("safe-apply check --as {CLIENT} {bad}"))
+        .exits(5);
     // Another port, which these rules leave open.
     lab.server(&format!("safe-apply check --as {CLIENT} --port 2022 {bad}"))
         .exits(0);
@@ -165,12 +169,16 @@ fn without_the_right_to_make_namespaces_the_plain_net_is_left() {
     let lab = Lab::with_rules(Backend::Nft);
     let before = lab.rules();
     let drop = "setpriv --bounding-set -sys_admin --inh-caps -sys_admin";
-    let mut client = lab
-        .login()
-        .start(&format!("{drop} safe-apply --json --timeout 1 {}", lab.bad_v4()));
+    let mut client = lab.login().start(&format!(
+        "{drop} safe-apply --json --timeout 1 {}",
+        lab.bad_v4()
+    ));
     let warning = client.wait("warning");
     let message = warning["message"].as_str().unwrap();
-    assert!(message.contains("no scratch network namespace"), "{message}");
+    assert!(
+        message.contains("no scratch network namespace"),
+        "{message}"
+    );
     client.wait("live");
     client.ends().with(3, "rolled_back");
     assert_same(&lab.rules(), &before);
