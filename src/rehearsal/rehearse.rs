@@ -155,16 +155,16 @@ impl Rehearsal<'_> {
         scene
             .bring(self.checkpoint)
             .context("the live rules cannot be loaded in a scratch network namespace")?;
-        let error = match scene.open_session(you).await {
-            Ok(session) => return Ok(Ok(session)),
-            Err(error) => error,
-        };
+        if let Ok(session) = scene.open_session(you).await {
+            return Ok(Ok(session));
+        }
         // The live rules let nobody in who is not in yet: it was there before them.
         scene.bring(&Snapshot::default())?;
         let opened = scene.open_session(you).await;
         scene.bring(self.checkpoint)?;
-        let Ok(mut session) = opened else {
-            return Ok(Err(format!("no connection like yours can be opened: {error:#}")));
+        let mut session = match opened {
+            Ok(session) => session,
+            Err(outcome) => return Ok(Err(format!("no connection like yours can be opened: {outcome:?}"))),
         };
         let lives = scene.session_lives(&mut session).await;
         Ok(if lives.outcome == Outcome::Answered {

@@ -8,13 +8,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::decide::Tracer;
-use super::host::Host;
+use super::host::{Host, Listening};
 use super::plan::{Ask, Plan};
-use super::probe::{self, Answer, Audience, OldSession, Outcome, Probe, Side};
+use super::probe::{
+    self, Answer, Audience, OldSession, Outcome, Probe, Side, Unwitnessed, Wanted, Witness,
+};
 use super::stage::Stage;
 use super::you::You;
 use super::{Protocol, conntrack};
 use crate::checkpoint::{Direction, Snapshot, bring};
+use crate::connection::SSH_PORT;
 use crate::legacy::Lock;
 use crate::nftables::Compare;
 
@@ -31,7 +34,8 @@ pub struct Scene {
     lock: PathBuf,
     held: Snapshot,
     tracer: Option<Tracer>,
-    _audience: [Audience; 2],
+    here: Audience,
+    _there: Audience,
 }
 
 impl Scene {
@@ -47,16 +51,18 @@ impl Scene {
     ) -> Result<Self> {
         let stage = Stage::build(host, &plan.peers, devices)
             .context("no scratch network namespaces that look like this host")?;
-        let audience = [
-            Audience::open(stage.server(), host, &plan.host_sockets)?,
-            Audience::open(stage.world(), host, &plan.world_sockets)?,
-        ];
+        let wanted = |sockets: &[Listening]| -> Vec<Wanted> {
+            sockets.iter().map(|one| wanted(one, host)).collect()
+        };
+        let here = Audience::open(stage.server(), Side::Host, &wanted(&plan.host_sockets))?;
+        let there = Audience::open(stage.world(), Side::World, &wanted(&plan.world_sockets))?;
         Ok(Self {
             stage,
             lock: lock.to_owned(),
             held: Snapshot::default(),
             tracer: None,
-            _audience: audience,
+            here,
+            _there: there,
         })
     }
 
@@ -123,7 +129,10 @@ impl Scene {
 
     async fn send(&mut self, probes: &[Probe]) -> Vec<Answer> {
         let (server, world) = (self.stage.server(), self.stage.world());
-        probe::run(probes, server, world, SILENCE, self.tracer.as_mut()).await
+        match &mut self.tracer {
+            Some(tracer) => probe::run(probes, server, world, SILENCE, tracer).await,
+            None => probe::run(probes, server, world, SILENCE, &mut Unwitnessed).await,
+        }
     }
 
     fn probe(&self, ask: &Ask) -> Probe {
@@ -143,14 +152,15 @@ impl Scene {
     /// Opens the connection that the user sits on, as connection tracking on the host has it.
     ///
     /// # Errors
-    /// When no such connection can be opened.
-    pub async fn open_session(&mut self, you: &You) -> Result<OldSession> {
+    /// What became of it instead; nothing where the namespace cannot be entered.
+    pub async fn open_session(&mut self, you: &You) -> Result<OldSession, Outcome> {
         let device = self.stage.wire_to(you.peer.ip());
-        let (server, world) = (self.stage.server(), self.stage.world());
+        let world = self.stage.world();
         let session =
-            OldSession::open(server, world, you.peer, you.dialled, device, SILENCE).await?;
+            OldSession::open(world, you.peer, you.dialled, device.as_deref(), SILENCE).await?;
         if you.real {
-            self.as_tracked_on_the_host(you.local, you.peer)?;
+            self.as_tracked_on_the_host(you.local, you.peer)
+                .map_err(|error| Outcome::Unsent(error.to_string()))?;
         }
         Ok(session)
     }
@@ -179,8 +189,35 @@ impl Scene {
         self.stage.forget_neighbours();
     }
 
-    /// Whether data still goes both ways over the session that was open before.
+    /// Whether data still goes both ways over the session that was open before: first what
+    /// the host prints, as it does when rules are applied over that session, then what the user types.
     pub async fn session_lives(&mut self, session: &mut OldSession) -> Answer {
-        session.is_alive(SILENCE, self.tracer.as_mut()).await
+        match &mut self.tracer {
+            Some(tracer) => lives(session, &self.here, tracer).await,
+            None => lives(session, &self.here, &mut Unwitnessed).await,
+        }
+    }
+}
+
+async fn lives(session: &mut OldSession, here: &Audience, witness: &mut impl Witness) -> Answer {
+    let heard = session.hears(here, SILENCE, witness).await;
+    let typed = session.is_alive(SILENCE, witness).await;
+    if typed.outcome == Outcome::Answered {
+        heard
+    } else {
+        typed
+    }
+}
+
+fn wanted(socket: &Listening, host: &Host) -> Wanted {
+    let link = socket.device.and_then(|index| host.links.get(&index));
+    let port = socket.address.port();
+    Wanted {
+        protocol: socket.protocol,
+        address: socket.address,
+        v6_only: socket.v6_only,
+        device: link.map(|link| link.name.clone()),
+        uid: socket.uid,
+        ssh: port == SSH_PORT || matches!(socket.program.as_deref(), Some("sshd" | "dropbear")),
     }
 }
