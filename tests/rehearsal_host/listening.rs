@@ -2,10 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::process::Command;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use safe_apply::rehearsal::Protocol;
-use safe_apply::rehearsal::host::Listening;
+use safe_apply::rehearsal::host::{Host, Listening};
 
 use crate::{LOOPBACK, NETWORK, host, namespace, read};
 
@@ -114,4 +115,38 @@ fn the_users_of_sockets_are_told() {
     let host = read(&namespace);
     assert_eq!(host.listening.len(), 1);
     assert_eq!(host.listening[0].uid, 4242);
+}
+
+#[test]
+fn programs_of_others_have_names_for_those_who_may_look() {
+    let namespace = namespace(LOOPBACK);
+    let start = || {
+        let listener = TcpListener::bind("127.0.0.1:8080").unwrap();
+        let client = UdpSocket::bind("127.0.0.1:40000").unwrap();
+        let mut sleep = Command::new("sleep");
+        sleep.arg("120").stdin(OwnedFd::from(listener));
+        sleep.stdout(OwnedFd::from(client)).spawn().unwrap()
+    };
+    let mut other = namespace.enter(start).unwrap();
+    let privileged = read(&namespace);
+    let look = || {
+        rustix::thread::set_thread_uid(rustix::process::Uid::from_raw(4242)).unwrap();
+        Host::read().unwrap()
+    };
+    let unprivileged = namespace.enter(look).unwrap();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    for (host, program) in [(&privileged, Some("sleep")), (&unprivileged, None)] {
+        let all: Vec<_> = host
+            .listening
+            .iter()
+            .map(|one| (one.address.port(), one.program.as_deref()))
+            .collect();
+        assert_eq!(all, [(8080, program)]);
+        let told = |words: &str| host.left_out.iter().any(|line| line.contains(words));
+        assert!(told("1 UDP"), "{:?}", host.left_out);
+        assert_eq!(told("not permitted"), program.is_none());
+    }
+    assert_eq!(unprivileged.links, privileged.links);
+    assert_eq!(unprivileged.sysctls, privileged.sysctls);
 }

@@ -98,14 +98,18 @@ fn routes_are_read_of_all_tables() {
     );
 }
 
+/// Routes to 2500 networks that `by` leads to.
+fn many(by: &str) -> String {
+    let lines =
+        (0..2500_u32).map(|at| format!("route add 10.{}.{}.0/24 {by}\n", at / 256, at % 256));
+    lines.collect()
+}
+
 #[test]
 fn of_many_routes_the_needed_are_taken() {
-    let many: Vec<String> = (0..2500_u32)
-        .map(|at| format!("route add 10.{}.{}.0/24 via 192.0.2.1", at / 256, at % 256))
-        .collect();
     let host = host(&format!(
-        "{NETWORK}\n{}\nroute add default via 192.0.2.1\nroute add 198.51.100.0/24 dev out0",
-        many.join("\n")
+        "{NETWORK}\n{}route add default via 192.0.2.1\nroute add 198.51.100.0/24 dev out0",
+        many("via 192.0.2.1")
     ));
     assert_eq!(host.routes.iter().filter(|route| !route.v6).count(), 2000);
     assert!(host.routes.iter().any(Route::is_default));
@@ -125,6 +129,15 @@ fn of_many_routes_the_needed_are_taken() {
             .iter()
             .any(|line| line.contains("IPv6 routes"))
     );
+}
+
+#[test]
+fn the_default_route_is_taken_beyond_any_number() {
+    // Tables are listed by the low byte of their number: this one after main (254).
+    let default = "route add default via 192.0.2.1 table 511";
+    let host = host(&format!("{NETWORK}\n{}{default}", many("dev out0")));
+    assert!(route(&host, None, 511).is_some_and(Route::is_default));
+    assert_eq!(host.routes.iter().filter(|route| !route.v6).count(), 2001);
 }
 
 /// The Internet checksum of RFC 1071.

@@ -49,7 +49,8 @@ impl ClientPorts {
 /// TCP sockets that listen and UDP sockets that are not connected, one of each kind, by port.
 /// UDP sockets that a program holds at a port which the kernel gives to clients are counted
 /// in `left_out`: most wait for an answer, not for others. Those of the kernel itself, such
-/// as tunnels, are held by nobody and stay.
+/// as tunnels, are held by nobody and stay. An IPv6 link-local address is good on the
+/// interface that its socket is bound to.
 pub(super) fn read(
     proc_root: &Path,
     sysctls: &BTreeMap<String, String>,
@@ -69,37 +70,43 @@ pub(super) fn read(
     }
     let inodes: BTreeSet<u64> = sockets.iter().map(|(_, one)| one.socket.inode).collect();
     let programs = programs::find(proc_root, inodes);
-    select(sockets, &programs, &ClientPorts::new(sysctls), left_out)
+    // Clients come and go: one that is closed by now had nobody to hold it, either.
+    let left = diag::waiting(IPPROTO_UDP, CLOSE).unwrap_or_default();
+    let lasting: BTreeSet<u64> = left.iter().map(|one| one.socket.cookie).collect();
+    let kernels_own = |one: &Waiting| {
+        let held = programs.names.contains_key(&one.socket.inode);
+        programs.complete && !held && lasting.contains(&one.socket.cookie)
+    };
+    let clients = ClientPorts::new(sysctls);
+    select(sockets, &programs, &clients, kernels_own, left_out)
 }
 
 fn select(
     sockets: Vec<(Protocol, Waiting)>,
     programs: &Programs,
     clients: &ClientPorts,
+    kernels_own: impl Fn(&Waiting) -> bool,
     left_out: &mut Vec<String>,
 ) -> Vec<Listening> {
     let mut found: BTreeMap<(u16, Protocol, SocketAddr, u32, bool), Listening> = BTreeMap::new();
     let mut waiting_clients = 0_usize;
     let mut nameless = false;
-    for (
-        protocol,
-        Waiting {
-            socket,
-            interface,
-            v6_only,
-        },
-    ) in sockets
-    {
-        let address = socket.tuple.local;
-        let program = programs.names.get(&socket.inode).cloned();
-        let kernels_own = program.is_none() && programs.complete;
+    for (protocol, one) in sockets {
+        let address = one.socket.tuple.local;
         if address.port() == 0 {
             continue;
         }
-        if protocol == Protocol::Udp && clients.contain(address.port()) && !kernels_own {
+        let by_client = protocol == Protocol::Udp && clients.contain(address.port());
+        if by_client && !kernels_own(&one) {
             waiting_clients += 1;
             continue;
         }
+        let Waiting {
+            socket,
+            interface,
+            v6_only,
+        } = one;
+        let program = programs.names.get(&socket.inode).cloned();
         nameless |= program.is_none() && !programs.complete;
         let key = (address.port(), protocol, address, interface, v6_only);
         let listening = Listening {
@@ -200,13 +207,25 @@ mod tests {
             all.collect::<Vec<_>>()
         };
         let mut left_out = Vec::new();
-        let found = select(sockets(), &programs(true), &clients(&[]), &mut left_out);
-        // Nobody holds the socket at 51820: it is the kernel's own.
+        let of_kernel = |one: &Waiting| one.socket.inode == 3;
+        let found = select(
+            sockets(),
+            &programs(true),
+            &clients(&[]),
+            of_kernel,
+            &mut left_out,
+        );
         assert_eq!(ports(&found), [(Udp, 53), (Tcp, 40000), (Udp, 51820)]);
         assert_eq!(left_out.len(), 1);
         assert!(left_out[0].starts_with("2 UDP sockets"), "{left_out:?}");
         left_out.clear();
-        let found = select(sockets(), &programs(false), &clients(&[]), &mut left_out);
+        let found = select(
+            sockets(),
+            &programs(true),
+            &clients(&[]),
+            |_| false,
+            &mut left_out,
+        );
         assert_eq!(ports(&found), [(Udp, 53), (Tcp, 40000)]);
         assert!(left_out[0].starts_with("3 UDP sockets"), "{left_out:?}");
     }
@@ -219,7 +238,13 @@ mod tests {
             socket(Tcp, "0.0.0.0:80", 1),
         ];
         let mut left_out = Vec::new();
-        let found = select(sockets, &programs(true), &clients(&[]), &mut left_out);
+        let found = select(
+            sockets,
+            &programs(true),
+            &clients(&[]),
+            |_| false,
+            &mut left_out,
+        );
         let all: Vec<_> = found
             .iter()
             .map(|one| (one.address.to_string(), one.program.as_deref()))
@@ -238,7 +263,13 @@ mod tests {
     fn names_that_could_not_be_found_are_told() {
         let mut left_out = Vec::new();
         let sockets = vec![socket(Tcp, "0.0.0.0:80", 9)];
-        let found = select(sockets, &programs(false), &clients(&[]), &mut left_out);
+        let found = select(
+            sockets,
+            &programs(false),
+            &clients(&[]),
+            |_| false,
+            &mut left_out,
+        );
         assert_eq!(found[0].program, None);
         assert!(left_out[0].contains("not permitted"), "{left_out:?}");
     }

@@ -25,7 +25,7 @@ const RT_TABLE_LOCAL: u32 = 255;
 const RTPROT_KERNEL: u8 = 2;
 const RTN_UNICAST: u8 = 1;
 const RTN_LOCAL: u8 = 2;
-/// How many are kept of each family.
+/// How many are kept of each family; default routes always.
 const MOST: usize = 2000;
 
 impl Route {
@@ -78,13 +78,13 @@ impl Kept {
         } else {
             &mut self.others
         };
-        if list.len() < MOST {
+        if list.len() < MOST || route.destination.is_none() {
             list.push(route);
         }
     }
 
     fn into_routes(mut self) -> Vec<Route> {
-        self.others.truncate(MOST - self.vital.len());
+        self.others.truncate(MOST.saturating_sub(self.vital.len()));
         self.vital.extend(self.others);
         self.vital
     }
