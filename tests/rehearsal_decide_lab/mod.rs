@@ -92,6 +92,13 @@ impl Lab {
         self.host.enter(|| tool(line, input)).unwrap()
     }
 
+    /// Sets a value below `/proc/sys` on the host.
+    pub fn sysctl(&self, path: &str, value: &str) {
+        let path = format!("/proc/sys/{path}");
+        let set = || std::fs::write(path, value).unwrap();
+        self.host.enter(set).unwrap();
+    }
+
     /// Loads an nft script on the host.
     pub fn nft(&self, script: &str) {
         self.host("nft -f -", script);
