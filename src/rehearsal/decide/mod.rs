@@ -1,9 +1,19 @@
 //! Which rule decided about a packet.
 
+mod attribution;
+mod packet;
+mod places;
+mod trace;
+mod trace_message;
+mod trace_table;
+
 use serde::{Deserialize, Serialize};
 
 use super::Flow;
 use crate::checkpoint::Part;
+
+pub use trace::{Error, Tracer};
+pub use trace_table::is_tracing;
 
 /// The rule, or the policy, that ended a packet's way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
