@@ -9,6 +9,8 @@ pub mod host;
 mod judge;
 pub mod limits;
 mod plan;
+pub mod anatomy;
+pub mod locate;
 pub mod probe;
 mod rehearse;
 mod refusal;

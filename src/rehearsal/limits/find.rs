@@ -1,0 +1,276 @@
+//! Finding such things in rules.
+
+use super::feature::Feature;
+use crate::rehearsal::anatomy::{
+    Anatomy, Body, Clause, Op, Origin, Rule, Verdict, ct, meta, payload_base,
+};
+
+/// What in `rule` a rehearsal does not show.
+#[must_use]
+pub fn features(rule: &Rule, all: &Anatomy) -> Vec<Feature> {
+    let mut found = Vec::new();
+    match &rule.body {
+        Body::Code(ops) => {
+            for op in ops {
+                of_op(op, all, &mut found);
+            }
+        }
+        Body::Words(clauses) => of_words(clauses, &mut found),
+    }
+    if rule.verdict == Verdict::Queue {
+        found.push(Feature::Program);
+    }
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// Whether what the rule finds makes a difference to any packet.
+#[must_use]
+pub fn matters(rule: &Rule, marks: bool) -> bool {
+    let maps = |op: &Op| matches!(op, Op::Lookup { verdict: true, .. });
+    let writes = |op: &Op| match op {
+        Op::Target { name, .. } => is_writing(name),
+        // Without a register to fill, they write.
+        Op::Other { name, to: None, .. } => {
+            matches!(
+                name.as_str(),
+                "meta" | "ct" | "dynset" | "notrack" | "synproxy"
+            )
+        }
+        Op::Other { name, .. } => name == "tproxy",
+        _ => false,
+    };
+    rule.verdict != Verdict::None
+        || match &rule.body {
+            Body::Code(ops) => ops.iter().any(|op| maps(op) || marks && writes(op)),
+            Body::Words(clauses) => clauses
+                .iter()
+                .any(|one| one.option == "-j" && marks && is_writing(one.value())),
+        }
+}
+
+/// Whether rules look at what other rules wrote.
+#[must_use]
+pub fn reads_marks(all: &Anatomy) -> bool {
+    let reads = |op: &Op| match op {
+        Op::Load { origin, .. } => matches!(
+            origin,
+            Origin::Meta(meta::MARK) | Origin::Ct(ct::MARK | ct::LABELS)
+        ),
+        Op::Lookup { set, .. } => set
+            .and_then(|set| all.sets.get(set))
+            .is_some_and(super::super::anatomy::Set::changes),
+        Op::Match { name, .. } => {
+            matches!(name.as_str(), "mark" | "connmark" | "set" | "connlabel")
+        }
+        _ => false,
+    };
+    let rules = all.chains.iter().flat_map(|chain| &chain.rules);
+    rules.into_iter().any(|rule| match &rule.body {
+        Body::Code(ops) => ops.iter().any(reads),
+        Body::Words(clauses) => clauses.iter().any(|one| {
+            one.option == "-m" && matches!(one.value(), "mark" | "connmark" | "set" | "connlabel")
+        }),
+    })
+}
+
+fn is_writing(target: &str) -> bool {
+    matches!(
+        target,
+        "MARK" | "CONNMARK" | "SET" | "CT" | "NOTRACK" | "HMARK" | "SYNPROXY"
+    )
+}
+
+fn of_op(op: &Op, all: &Anatomy, found: &mut Vec<Feature>) {
+    match op {
+        Op::Load { origin, length, .. } => found.extend(of_origin(origin, *length)),
+        Op::Match { name, info, .. } => {
+            // The list's name: `struct xt_recent_mtinfo`, `struct xt_hashlimit_mtinfo*`.
+            let named = match name.as_str() {
+                "recent" => info.get(10..210),
+                _ => info.get(..),
+            };
+            found.extend(of_match(name, &text(named.unwrap_or_default())));
+        }
+        Op::Target { name, .. } => found.extend(of_target(name)),
+        Op::Other {
+            name, data, inner, ..
+        } => {
+            found.extend(of_other(name, data));
+            for op in inner {
+                of_op(op, all, found);
+            }
+        }
+        Op::Lookup { set, .. } => {
+            for op in set
+                .and_then(|set| all.sets.get(set))
+                .map_or(&[][..], |set| &set.inner)
+            {
+                of_op(op, all, found);
+            }
+        }
+        Op::Bitwise { .. } | Op::Compare { .. } | Op::Range { .. } => {}
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0);
+    String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()
+}
+
+fn of_origin(origin: &Origin, length: usize) -> Option<Feature> {
+    Some(match origin {
+        Origin::Constant(_) => return None,
+        Origin::Meta(key) => match *key {
+            meta::LEN => Feature::Length,
+            meta::SKUID | meta::SKGID => Feature::Owner,
+            meta::CGROUP => Feature::Cgroup,
+            meta::PRANDOM => Feature::Chance,
+            meta::CPU => Feature::Cpu,
+            meta::SECPATH => Feature::Ipsec,
+            meta::SECMARK => Feature::Label,
+            meta::IIFTYPE | meta::OIFTYPE | meta::IIFKIND | meta::OIFKIND => Feature::LinkKind,
+            meta::BRI_IIFNAME | meta::BRI_OIFNAME | meta::BRI_IIFPVID | meta::BRI_IIFVPROTO => {
+                Feature::BridgePort
+            }
+            meta::TIME_NS | meta::TIME_DAY | meta::TIME_HOUR => Feature::Clock,
+            meta::SDIF | meta::SDIFNAME => Feature::LinkKind,
+            _ => return None,
+        },
+        Origin::Ct(key) => match *key {
+            ct::PKTS | ct::BYTES | ct::AVGPKT | ct::EXPIRATION => Feature::Volume,
+            ct::SECMARK => Feature::Label,
+            ct::HELPER => Feature::Helper,
+            _ => return None,
+        },
+        Origin::Payload(base, offset) => return of_payload(*base, *offset, length),
+    })
+}
+
+/// A place in a packet; offset and length in bytes.
+fn of_payload(base: u32, offset: usize, length: usize) -> Option<Feature> {
+    Some(match (base, offset, length) {
+        // Behind the Ethernet header: VLAN tags.
+        (payload_base::LINK, 14.., _) => Feature::LinkKind,
+        (payload_base::LINK, _, _) => Feature::Hardware,
+        // Traffic class, type of service; total and payload length; hop limit, time to live.
+        (payload_base::NETWORK, 0, 2) | (payload_base::NETWORK, 1, 1) => Feature::Service,
+        (payload_base::NETWORK, 2 | 4, 2) => Feature::Length,
+        (payload_base::NETWORK, 7 | 8, 1) => Feature::Hops,
+        (payload_base::NETWORK, _, _) => return None,
+        // Ports, ICMP type and code; TCP's header length and flags.
+        (payload_base::TRANSPORT, 0..4 | 12 | 13, _) => return None,
+        (_, _, _) => Feature::Content,
+    })
+}
+
+/// x_tables' matches (iptables-extensions(8)); `list` is the name of its list, where it has one.
+fn of_match(name: &str, list: &str) -> Option<Feature> {
+    Some(match name {
+        // These look at the packet, its connection, and what the rehearsal has as the host has it.
+        "tcp" | "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "icmpv6" | "multiport"
+        | "conntrack" | "state" | "comment" | "addrtype" | "iprange" | "pkttype" | "mark"
+        | "connmark" | "connlabel" | "set" | "rpfilter" | "esp" | "ah" | "frag" | "rt" | "hbh"
+        | "dst" | "ipv6header" | "mh" | "eui64" | "srh" | "bpf" | "geoip" | "cluster"
+        | "devgroup" | "tcpmss" | "standard" | "account" | "l2tp" => return None,
+        "statistic" | "random" | "nth" => Feature::Chance,
+        "connlimit" => Feature::Connections,
+        "quota" | "nfacct" | "quota2" => Feature::Quota,
+        "connbytes" => Feature::Volume,
+        "rateest" => Feature::Measured,
+        "owner" => Feature::Owner,
+        "cgroup" => Feature::Cgroup,
+        "socket" => Feature::Socket,
+        "policy" => Feature::Ipsec,
+        "physdev" => Feature::BridgePort,
+        "ttl" | "hl" => Feature::Hops,
+        "string" | "u32" | "ipp2p" | "layer7" => Feature::Content,
+        "length" => Feature::Length,
+        "tos" | "dscp" | "ecn" => Feature::Service,
+        "osf" => Feature::Fingerprint,
+        "cpu" => Feature::Cpu,
+        "recent" => Feature::Recent(list.to_owned()),
+        "hashlimit" => Feature::Rates(list.to_owned()),
+        "limit" => Feature::Rate,
+        "time" => Feature::Clock,
+        "mac" => Feature::Hardware,
+        "helper" => Feature::Helper,
+        other => Feature::Unknown(other.to_owned()),
+    })
+}
+
+fn of_target(name: &str) -> Option<Feature> {
+    Some(match name {
+        "NFQUEUE" | "QUEUE" => Feature::Program,
+        "TPROXY" => Feature::Proxy,
+        "SYNPROXY" => Feature::SynProxy,
+        "ACCEPT" | "DROP" | "REJECT" | "RETURN" | "LOG" | "NFLOG" | "ULOG" | "TRACE" | "MARK"
+        | "CONNMARK" | "CT" | "NOTRACK" | "TCPMSS" | "SET" | "SNAT" | "DNAT" | "MASQUERADE"
+        | "REDIRECT" | "NETMAP" | "CLASSIFY" | "DSCP" | "TOS" | "TTL" | "HL" | "ECN"
+        | "TCPOPTSTRIP" | "CHECKSUM" | "AUDIT" | "SECMARK" | "CONNSECMARK" | "RATEEST"
+        | "IDLETIMER" | "LED" | "HMARK" | "ACCOUNT" | "TEE" | "DNPT" | "SNPT" => return None,
+        other => Feature::Unknown(other.to_owned()),
+    })
+}
+
+/// Expressions that are no loads and no comparisons (`net/netfilter/nft_*.c`).
+fn of_other(name: &str, data: &[u8]) -> Option<Feature> {
+    let number = |kind| crate::netlink::find(data, kind).and_then(|one| one.be32());
+    Some(match name {
+        "numgen" => Feature::Chance,
+        // Without a seed the kernel rolls one for each load.
+        "hash" => Feature::Chance,
+        "connlimit" => Feature::Connections,
+        "quota" => Feature::Quota,
+        "limit" => Feature::Rate,
+        "queue" => Feature::Program,
+        "tproxy" => Feature::Proxy,
+        "synproxy" => Feature::SynProxy,
+        "xfrm" | "tunnel" => Feature::Ipsec,
+        "inner" => Feature::Content,
+        "osf" => Feature::Fingerprint,
+        // `NFT_SOCKET_CGROUPV2`.
+        "socket" if number(1) == Some(3) => Feature::Cgroup,
+        "socket" => Feature::Socket,
+        // `NFTA_OBJREF_IMM_TYPE`: quota, ct helper, limit, connlimit, synproxy, tunnel.
+        "objref" => match number(1) {
+            Some(2) => Feature::Quota,
+            Some(3) => Feature::Helper,
+            Some(4) => Feature::Rate,
+            Some(5) => Feature::Connections,
+            Some(10) => Feature::SynProxy,
+            Some(6) => Feature::Ipsec,
+            _ => return None,
+        },
+        "log" | "reject" | "masq" | "redir" | "nat" | "notrack" | "dup" | "fwd" | "meta" | "ct"
+        | "payload" | "byteorder" | "bitwise" | "dynset" | "fib" | "rt" | "exthdr"
+        | "flow_offload" | "immediate" | "cmp" | "range" | "lookup" => return None,
+        other => Feature::Unknown(other.to_owned()),
+    })
+}
+
+fn of_words(clauses: &[Clause], found: &mut Vec<Feature>) {
+    let list = |option: &str, default: &str| {
+        let named = clauses.iter().find(|one| one.option == option);
+        named.map_or_else(|| default.to_owned(), |one| one.value().to_owned())
+    };
+    for clause in clauses {
+        match clause.option.as_str() {
+            "-m" | "--match" if !clause.target => {
+                let list = match clause.value() {
+                    "recent" => list("--name", "DEFAULT"),
+                    "hashlimit" => list("--hashlimit-name", ""),
+                    _ => String::new(),
+                };
+                found.extend(of_match(clause.value(), &list));
+            }
+            "-j" => {
+                let known = of_target(clause.value());
+                // A name that is none of a target's is a chain's.
+                found.extend(known.filter(|one| !matches!(one, Feature::Unknown(_))));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What a rehearsal of these rules cannot show, so that "open" is never said of it.
+
+mod elsewhere;
+mod feature;
+mod find;
+mod live;
+mod reach;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+pub use feature::{Feature, Weight};
+pub use find::features;
+pub use live::Live;
+
+use super::Flow;
+use super::anatomy::Anatomy;
+use super::decide::Spot;
+use super::host::Host;
+use super::locate::Locator;
+use super::probe::Side;
+use super::source::Sources;
+use crate::checkpoint::Snapshot;
+use reach::Reach;
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Limited<'a> {
+    /// The candidates' rules.
+    pub sources: &'a Sources,
+    /// The rules that are live now.
+    pub checkpoint: &'a Snapshot,
+    /// The rules as they are after the change, or those that are live if nothing changes.
+    pub rules: &'a Snapshot,
+    /// This host.
+    pub host: &'a Host,
+    /// What the kernel remembers beside the rules.
+    pub live: &'a Live,
+}
+
+/// Something that is not rehearsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// What and why, in words for people.
+    pub message: String,
+    /// The file that it stands in; `None` where it is not the candidate's.
+    pub file: Option<String>,
+    /// The line in it, from 1.
+    pub line: Option<usize>,
+    /// Whether there are rows of which "open" cannot be trusted for it: [`Limits::doubt`] tells which.
+    pub is_decisive: bool,
+}
+
+/// All that is not rehearsed.
+#[derive(Debug, Clone, Default)]
+pub struct Limits {
+    /// For people; those that make rows doubtful first.
+    pub list: Vec<Limit>,
+    all: Anatomy,
+    reach: Reach,
+    doubtful: BTreeMap<(usize, usize), Vec<Doubtful>>,
+    bridged: Option<usize>,
+}
+
+/// Why the outcome of a rule is doubtful.
+#[derive(Debug, Clone)]
+struct Doubtful {
+    /// In the list.
+    limit: usize,
+    outbound: bool,
+    addresses: Option<BTreeSet<IpAddr>>,
+}
+
+impl Limits {
+    /// Why "open" cannot be trusted for a flow that `side` begins; `None` if it can.
+    #[must_use]
+    pub fn doubt(&self, side: Side, flow: &Flow) -> Option<&Limit> {
+        let of_addresses = |addresses: &BTreeSet<IpAddr>| {
+            let ends = [flow.source.ip(), flow.destination.ip()];
+            ends.iter().any(|ip| addresses.contains(ip))
+        };
+        let met = self.reach.met(&self.all, side, flow);
+        let reasons = met
+            .iter()
+            .filter_map(|place| self.doubtful.get(place))
+            .flatten();
+        let found = reasons
+            .filter(|one| !one.outbound || side == Side::Host)
+            .filter(|one| one.addresses.as_ref().is_none_or(of_addresses))
+            .map(|one| one.limit)
+            .chain(self.bridged)
+            .min();
+        self.list.get(found?)
+    }
+}
+
+/// What of `input` a rehearsal does not show.
+#[must_use]
+pub fn limits(input: &Limited<'_>) -> Limits {
+    let all = Anatomy::of(input.rules);
+    let locator = Locator::new(input.sources, input.checkpoint, input.rules);
+    let marks = find::reads_marks(&all);
+    // Rules of the same sort are told of once.
+    let mut sorts: BTreeMap<(bool, Feature), Vec<(usize, usize)>> = BTreeMap::new();
+    for (at, chain) in all.chains.iter().enumerate() {
+        for (number, rule) in chain.rules.iter().enumerate() {
+            if !find::matters(rule, marks) {
+                continue;
+            }
+            for feature in features(rule, &all) {
+                let decisive = match feature.weight() {
+                    Weight::All | Weight::Outbound => true,
+                    Weight::Listed(name) => addresses(input.live, &name).is_some(),
+                    Weight::None => false,
+                };
+                sorts
+                    .entry((!decisive, feature))
+                    .or_default()
+                    .push((at, number));
+            }
+        }
+    }
+    let mut limits = Limits::default();
+    for ((informative, feature), rules) in sorts {
+        let place = limits.list.len();
+        let Some((chain, number)) = rules.first().copied() else {
+            continue;
+        };
+        let Some(chain) = all.chains.get(chain) else {
+            continue;
+        };
+        let spot = Spot {
+            part: chain.part.clone(),
+            chain: chain.name.clone(),
+            rule: Some(number + 1),
+            reply: false,
+        };
+        let found = locator.locate(&spot);
+        let more = match rules.len() {
+            1 => String::new(),
+            count => format!(" (and {} more like it)", count - 1),
+        };
+        limits.list.push(Limit {
+            message: format!("{}{more}: {}", locator.name(&spot), feature.reason()),
+            file: found.as_ref().map(|found| found.file.clone()),
+            line: found.map(|found| found.line),
+            is_decisive: !informative,
+        });
+        if informative {
+            continue;
+        }
+        let doubtful = Doubtful {
+            limit: place,
+            outbound: feature.weight() == Weight::Outbound,
+            addresses: match feature.weight() {
+                Weight::Listed(name) => addresses(input.live, &name),
+                Weight::All | Weight::Outbound | Weight::None => None,
+            },
+        };
+        for rule in rules {
+            limits
+                .doubtful
+                .entry(rule)
+                .or_default()
+                .push(doubtful.clone());
+        }
+    }
+    if let Some(limit) = elsewhere::bridge(&all, input.host) {
+        limits.bridged = Some(limits.list.len());
+        limits.list.push(limit);
+    }
+    limits.list.extend(elsewhere::forwarded(&all, &locator));
+    limits.list.extend(elsewhere::unread(input.live));
+    limits.reach = Reach::new(&all, limits.doubtful.keys().copied().collect());
+    limits.all = all;
+    limits
+}
+
+/// The addresses in a list, if there are any.
+fn addresses(live: &Live, list: &str) -> Option<BTreeSet<IpAddr>> {
+    let found = live.lists.get(list)?;
+    (!found.is_empty()).then(|| found.clone())
+}
