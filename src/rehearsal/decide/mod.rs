@@ -9,6 +9,7 @@ use crate::checkpoint::Part;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spot {
     /// The table: [`Part::Nft`] or [`Part::Legacy`].
+    #[serde(with = "super::report::place")]
     pub part: Part,
     /// The chain.
     pub chain: String,
