@@ -89,7 +89,10 @@ impl Folded {
         page.hanging(
             "  ",
             "  ",
-            &format!("and {} more{unchanged} (--all shows them):", self.count),
+            &format!(
+                "and {} more{unchanged} (check --all shows them):",
+                self.count
+            ),
             Tone::Quiet,
         );
         for (stands, names) in &self.groups {

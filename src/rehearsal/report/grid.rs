@@ -11,7 +11,7 @@ const GAP: usize = 2;
 /// Where a cell goes on that has no room on its line.
 const DEEPER: usize = 4;
 /// A column is not made narrower than this.
-const NARROW: usize = 8;
+const NARROW: usize = 15;
 
 /// A column.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ pub fn write(page: &mut Page, heading: &str, titles: &[Column], mut lines: Vec<L
         cell.0 = clean(&cell.0);
     }
     let width = page.look().width;
-    let starts = starts(titles, &lines, width);
+    let starts = starts(heading, titles, &lines, width);
     page.blank();
     page.put(0, heading, Tone::Heading);
     if let Some(starts) = &starts {
@@ -64,8 +64,9 @@ pub fn write(page: &mut Page, heading: &str, titles: &[Column], mut lines: Vec<L
     }
 }
 
-/// Where the columns start; `None` where the page is too narrow for columns.
-fn starts(titles: &[Column], lines: &[Line], width: usize) -> Option<Vec<usize>> {
+/// Where the columns start, the first one with a title past the heading where there is room for
+/// that; `None` where the page is too narrow for columns.
+fn starts(heading: &str, titles: &[Column], lines: &[Line], width: usize) -> Option<Vec<usize>> {
     let mut widths: Vec<usize> = titles
         .iter()
         .enumerate()
@@ -83,6 +84,14 @@ fn starts(titles: &[Column], lines: &[Line], width: usize) -> Option<Vec<usize>>
             .filter(|(column, width)| column.yields && **width > NARROW)
             .max_by_key(|(_, width)| **width)?;
         *widest -= 1;
+    }
+    if let Some(titled) = titles.iter().position(|column| !column.title.is_empty()) {
+        let before = MARGIN + widths[..titled].iter().sum::<usize>() + GAP * titled;
+        let missing = (columns(heading) + GAP).saturating_sub(before);
+        let fits = widths.iter().sum::<usize>() + missing <= room;
+        if fits && let Some(last) = widths[..titled].last_mut() {
+            *last += missing;
+        }
     }
     let mut start = MARGIN;
     let starts = widths.iter().map(|width| {

@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
+use super::Decision;
 use super::text::{clean, columns, wrapped};
 
 /// The narrowest page; below that nothing can be read any more.
@@ -130,6 +131,19 @@ impl Page {
     /// Writes a paragraph.
     pub fn paragraph(&mut self, text: &str, tone: Tone) {
         self.hanging("", "", text, tone);
+    }
+
+    /// Writes a rule and where it stands; where that is too long for one line, the rule gets its own.
+    pub fn decision(&mut self, first: &str, rest: &str, by: &Decision) {
+        let whole = by.to_string();
+        if by.text.is_empty() || columns(first) + columns(&clean(&whole)) <= self.look.width {
+            self.hanging(first, rest, &whole, Tone::Plain);
+            return;
+        }
+        let place = whole.strip_suffix(by.text.as_str()).unwrap_or(&whole);
+        self.hanging(first, rest, place, Tone::Plain);
+        let (first, rest) = (format!("{rest}  "), format!("{rest}      "));
+        self.hanging(&first, &rest, &by.text, Tone::Plain);
     }
 
     /// Begins a section.

@@ -10,7 +10,7 @@ use super::services::services;
 use super::session::session;
 use super::standing::{Change, Footnotes, change};
 use super::stops::stops;
-use super::words::{Asked, verdict};
+use super::words::{Asked, state, verdict};
 use super::{Report, Requirement, Row, Standing, Verdict};
 
 /// How much of what was not rehearsed is listed where an apply goes on.
@@ -27,9 +27,12 @@ pub fn render(report: &Report, asked: Asked, look: Look) -> String {
         Asked::Apply => matches!(report.verdict, Verdict::Safe | Verdict::Unknown),
         Asked::Forced => true,
     };
+    let state = state(report.verdict, asked);
     if goes_on {
+        page.paragraph(&format!("{state} {}", took(report)), Tone::Plain);
         brief(&mut page, report, asked);
     } else {
+        page.paragraph(state, Tone::Plain);
         full(&mut page, report, asked);
     }
     page.text()
@@ -56,7 +59,7 @@ fn full(page: &mut Page, report: &Report, asked: Asked) {
     advice(page, &report.advice);
     not_rehearsed(page, report, &notes, usize::MAX);
     page.blank();
-    took(page, report);
+    page.paragraph(&took(report), Tone::Quiet);
 }
 
 fn brief(page: &mut Page, report: &Report, asked: Asked) {
@@ -83,7 +86,6 @@ fn brief(page: &mut Page, report: &Report, asked: Asked) {
         Verdict::Safe | Verdict::Lockout | Verdict::Unmet => BRIEFLY,
     };
     not_rehearsed(page, report, &notes, listed);
-    took(page, report);
 }
 
 /// The rows of everything of which at least one row changes.
@@ -118,21 +120,23 @@ fn legend(page: &mut Page, report: &Report) {
         .map(|(mark, meaning)| format!("{mark} {meaning}"))
         .collect();
     if !used.is_empty() {
-        page.hanging("", "", &used.join("   "), Tone::Quiet);
+        page.blank();
+        page.paragraph(&format!("Marks: {}.", used.join(", ")), Tone::Quiet);
     }
 }
 
-fn took(page: &mut Page, report: &Report) {
+/// How long it took, and how much was tried.
+fn took(report: &Report) -> String {
     let mut text = format!("Rehearsed in {} ms", report.milliseconds);
     let rows = &report.rows;
     if rows.iter().any(|row| row.before.is_some()) {
         let changed = rows.iter().filter(|row| change(row) != Change::Same);
         text.push_str(&match changed.count() {
-            0 => format!(": {} connections, none changes", rows.len()),
-            1 => format!(": {} connections, 1 changes", rows.len()),
-            many => format!(": {} connections, {many} change", rows.len()),
+            0 => format!(": {} probes, no change", rows.len()),
+            1 => format!(": {} probes, 1 change", rows.len()),
+            many => format!(": {} probes, {many} changes", rows.len()),
         });
     }
     text.push('.');
-    page.paragraph(&text, Tone::Quiet);
+    text
 }

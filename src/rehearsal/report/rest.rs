@@ -25,36 +25,46 @@ pub fn requirements<'a>(
         let mut told = Vec::new();
         for by in requirement.standings.iter().filter_map(|(_, it)| it.by()) {
             if !told.contains(&by) {
-                page.hanging("      by ", "      ", &by.to_string(), Tone::Plain);
+                page.decision("      by ", "      ", by);
                 told.push(by);
             }
         }
     }
 }
 
-/// In a word, or in one for each address where they differ.
+/// In a word for each that differs, with the addresses of this host that it is about.
 fn stands(requirement: &Requirement, notes: &mut Footnotes) -> String {
-    let words: Vec<(String, String)> = requirement
-        .standings
-        .iter()
-        .map(|(address, standing)| (family(*address).to_owned(), notes.word(standing)))
-        .collect();
-    let Some((_, first)) = words.first() else {
+    let standings = &requirement.standings;
+    let mut words: Vec<(String, Vec<String>)> = Vec::new();
+    for (address, standing) in standings {
+        let many = standings
+            .iter()
+            .filter(|(other, _)| other.is_ipv6() == address.is_ipv6())
+            .count();
+        let place = if many == 1 {
+            family(*address).to_owned()
+        } else {
+            address.to_string()
+        };
+        let word = notes.word(standing);
+        match words.iter_mut().find(|known| known.0 == word) {
+            Some(known) => known.1.push(place),
+            None => words.push((word, vec![place])),
+        }
+    }
+    if words.is_empty() {
         return match requirement.met {
             Some(true) => "open",
             Some(false) => "blocked",
             None => "not rehearsed",
         }
         .to_owned();
-    };
-    if words.iter().all(|(_, word)| word == first) {
-        return first.clone();
     }
-    let both: Vec<String> = words
+    let words: Vec<String> = words
         .iter()
-        .map(|(family, word)| format!("{word} over {family}"))
+        .map(|(word, places)| format!("{word} over {}", places.join(" and ")))
         .collect();
-    both.join(", ")
+    words.join(", ")
 }
 
 /// Says whether the checkpoint was restored over the candidate and found equal.
@@ -118,7 +128,7 @@ pub fn not_rehearsed(page: &mut Page, report: &Report, notes: &Footnotes, listed
         page.hanging("  -     ", "        ", reason, Tone::Plain);
     }
     if others.len() > listed {
-        let text = format!("and {} more (safe-apply check)", others.len() - listed);
+        let text = format!("and {} more (check lists them)", others.len() - listed);
         page.hanging("  ", "  ", &text, Tone::Quiet);
     }
 }

@@ -40,29 +40,39 @@ pub const fn family(ip: IpAddr) -> &'static str {
 
 /// Writes the table, if there is anything in it; tells what is not shown.
 pub fn services(page: &mut Page, rows: &[Row], extent: Extent, notes: &mut Footnotes) -> Folded {
-    let entries = entries(rows, notes);
-    let (lines, folded) = fold(entries, extent);
+    let sides = Sides {
+        you: asks(rows, Peer::You),
+        anyone: asks(rows, Peer::Stranger),
+    };
+    let (lines, folded) = fold(entries(rows, sides, notes), extent);
     if !lines.is_empty() {
-        write(page, "Services of this host", &titles(rows), lines);
+        write(page, "Services of this host", &sides.titles(), lines);
     }
     folded
 }
 
-fn titles(rows: &[Row]) -> Vec<Column> {
-    let has = |peer| rows.iter().any(|row| is_service(row) && row.peer == peer);
-    let title = |peer, title| if has(peer) { title } else { "" };
-    [
-        ("", false),
-        ("", true),
-        ("", false),
-        (title(Peer::You, "from you"), false),
-        (title(Peer::Stranger, "from anyone"), false),
-    ]
-    .map(|(title, yields)| Column { title, yields })
-    .to_vec()
+fn asks(rows: &[Row], peer: Peer) -> bool {
+    rows.iter().any(|row| is_service(row) && row.peer == peer)
 }
 
-fn entries(rows: &[Row], notes: &mut Footnotes) -> Vec<Entry> {
+/// From which side anything was tried.
+#[derive(Debug, Clone, Copy)]
+struct Sides {
+    you: bool,
+    anyone: bool,
+}
+
+impl Sides {
+    fn titles(self) -> Vec<Column> {
+        let column = |title, yields| Column { title, yields };
+        let mut columns = vec![column("", false), column("", true), column("", false)];
+        columns.extend(self.you.then_some(column("from you", false)));
+        columns.extend(self.anyone.then_some(column("from anyone", false)));
+        columns
+    }
+}
+
+fn entries(rows: &[Row], sides: Sides, notes: &mut Footnotes) -> Vec<Entry> {
     let mut services: BTreeMap<Service<'_>, BTreeMap<IpAddr, Reach<'_>>> = BTreeMap::new();
     for row in rows.iter().filter(|row| is_service(row)) {
         let service = (
@@ -94,7 +104,7 @@ fn entries(rows: &[Row], notes: &mut Footnotes) -> Vec<Entry> {
             .all(|(one, other)| one.reads_like(other));
         let shown = if same { 1 } else { addresses.len() };
         for (address, reach) in addresses.into_iter().take(shown) {
-            entries.extend(reach.entry((!same).then_some(address), notes));
+            entries.extend(reach.entry((!same).then_some(address), sides, notes));
         }
     }
     entries
@@ -115,7 +125,7 @@ impl Reach<'_> {
     }
 
     /// The row, which names `address` where the addresses of this host differ.
-    fn entry(&self, address: Option<IpAddr>, notes: &mut Footnotes) -> Option<Entry> {
+    fn entry(&self, address: Option<IpAddr>, sides: Sides, notes: &mut Footnotes) -> Option<Entry> {
         let row = self.you.or(self.anyone)?;
         let mut cell = |row: Option<&Row>| match row {
             Some(row) => (notes.words(row), change(row).tone()),
@@ -134,13 +144,13 @@ impl Reach<'_> {
             what = format!("{what} at {address}").trim_start().to_owned();
         }
         let changes = [self.you, self.anyone].into_iter().flatten().map(change);
-        let cells = vec![
+        let mut cells = vec![
             (name(row), Tone::Plain),
             (what, Tone::Plain),
             (family(row.local).to_owned(), Tone::Plain),
-            you,
-            anyone,
         ];
+        cells.extend(sides.you.then_some(you));
+        cells.extend(sides.anyone.then_some(anyone));
         Some(Entry {
             line: Line {
                 change: changes.max().unwrap_or(Change::Same),

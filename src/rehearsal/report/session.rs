@@ -16,23 +16,15 @@ pub fn session(page: &mut Page, session: &Session, asked: Asked) {
         Asked::Live => ("works", "gets no answer"),
         Asked::Check | Asked::Apply | Asked::Forced => ("survives", "is cut off"),
     };
-    told(page, "open session", &session.old, lives, dies);
-    told(
-        page,
-        "new login",
-        &session.login,
-        "gets in",
-        "does not get in",
-    );
+    told(page, "open session", &session.old, [lives, dies], "");
     let now = match session.login_before.as_ref().map(Standing::is_open) {
-        Some(Some(true)) if session.login.is_open() != Some(true) => "it does now",
-        Some(Some(false)) if session.login.is_open() == Some(true) => "it does not now",
-        Some(Some(false)) => "nor does it now",
+        Some(Some(true)) if session.login.is_open() != Some(true) => " (it does now)",
+        Some(Some(false)) if session.login.is_open() == Some(true) => " (it does not now)",
+        Some(Some(false)) => " (nor does it now)",
         Some(Some(true) | None) | None => "",
     };
-    if !now.is_empty() {
-        page.hanging(&" ".repeat(LABEL), "", &format!("({now})"), Tone::Quiet);
-    }
+    let words = ["gets in", "does not get in"];
+    told(page, "new login", &session.login, words, now);
     if let Some(remedy) = &session.remedy {
         page.blank();
         page.hanging(
@@ -65,16 +57,18 @@ fn end(address: SocketAddr) -> String {
     }
 }
 
-fn told(page: &mut Page, label: &str, standing: &Standing, good: &str, bad: &str) {
+/// Writes what becomes of one connection, in the word for good news or for bad.
+fn told(page: &mut Page, label: &str, standing: &Standing, words: [&str; 2], now: &str) {
+    let [good, bad] = words;
     let first = format!("  {label:<width$}", width = LABEL - 2);
     let rest = " ".repeat(LABEL);
     match standing {
-        Standing::Open => page.hanging(&first, &rest, good, Tone::Good),
+        Standing::Open => page.hanging(&first, &rest, &format!("{good}{now}"), Tone::Good),
         Standing::Rejected { .. } => {
-            page.hanging(&first, &rest, &format!("{bad}: rejected"), Tone::Bad);
+            page.hanging(&first, &rest, &format!("{bad}: rejected{now}"), Tone::Bad);
         }
         Standing::Blocked { .. } => {
-            page.hanging(&first, &rest, &format!("{bad}: blocked"), Tone::Bad);
+            page.hanging(&first, &rest, &format!("{bad}: blocked{now}"), Tone::Bad);
         }
         Standing::NotRehearsed { reason } => {
             let text = format!("not rehearsed: {reason}");
@@ -87,6 +81,6 @@ fn told(page: &mut Page, label: &str, standing: &Standing, good: &str, bad: &str
         } else {
             "by "
         };
-        page.hanging(&rest, &rest, &format!("{answer}{by}"), Tone::Plain);
+        page.decision(&format!("{rest}{answer}"), &rest, by);
     }
 }

@@ -68,9 +68,9 @@ impl Change {
     pub const fn margin(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Same => None,
-            Self::Otherwise => Some(("~", "stays closed, in another way")),
+            Self::Otherwise => Some(("~", "closed in another way")),
             Self::Gained => Some(("+", "gained")),
-            Self::Doubtful => Some(("?", "known on one side only")),
+            Self::Doubtful => Some(("?", "unknown before or after")),
             Self::Lost => Some(("!", "lost")),
         }
     }

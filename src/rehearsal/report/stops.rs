@@ -32,7 +32,7 @@ pub fn stops(page: &mut Page, rows: &[Row]) {
     }
     page.section("What stops them");
     for stop in &stops {
-        page.hanging("  ", "      ", &stop.by.to_string(), Tone::Plain);
+        page.decision("  ", "  ", stop.by);
         let answers = if stop.by.spot.reply {
             "the answers of "
         } else {

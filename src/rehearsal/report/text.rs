@@ -65,6 +65,6 @@ mod tests {
             wrapped("-A INPUT --dport 22 -j DROP", 12, "", "  "),
             ["-A INPUT", "  --dport 22", "  -j DROP"]
         );
-        assert_eq!(wrapped("aaaaaaaa", 4, "", " "), ["aaaa", " aaa", " a"]);
+        assert_eq!(wrapped("aaaaaaaa", 4, "", " "), ["aaa", " aaa", " aa"]);
     }
 }

@@ -16,7 +16,7 @@ pub enum Asked {
     Forced,
 }
 
-/// Writes the verdict and what state the firewall is in.
+/// Writes the verdict.
 pub fn verdict(page: &mut Page, report: &Report, asked: Asked) {
     let tone = match report.verdict {
         Verdict::Safe => Tone::Good,
@@ -24,7 +24,6 @@ pub fn verdict(page: &mut Page, report: &Report, asked: Asked) {
         Verdict::Unknown => Tone::Doubt,
     };
     page.paragraph(&sentence(report, asked), tone);
-    page.paragraph(state(report.verdict, asked), Tone::Plain);
 }
 
 fn sentence(report: &Report, asked: Asked) -> String {
@@ -83,7 +82,8 @@ fn why<'a>(report: &'a Report, session: Option<&'a Session>) -> &'a str {
     }
 }
 
-const fn state(verdict: Verdict, asked: Asked) -> &'static str {
+/// What state the firewall is in.
+pub const fn state(verdict: Verdict, asked: Asked) -> &'static str {
     match (asked, verdict) {
         (Asked::Check, _) => "The live rules are untouched.",
         (Asked::Live, _) => "Nothing was changed.",
@@ -91,10 +91,10 @@ const fn state(verdict: Verdict, asked: Asked) -> &'static str {
             "Refused. The live rules are untouched; --force applies these all the same."
         }
         (Asked::Forced, Verdict::Lockout | Verdict::Unmet) => {
-            "The live rules are still untouched; going on by force."
+            "The live rules are untouched; going on by force."
         }
         (Asked::Apply | Asked::Forced, Verdict::Safe | Verdict::Unknown) => {
-            "The live rules are still untouched."
+            "The live rules are untouched."
         }
     }
 }
