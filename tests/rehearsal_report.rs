@@ -48,7 +48,7 @@ Login from 203.0.113.7 port 51234 to 198.51.100.2 port 22, by eth0
                   by rule 4 of chain INPUT, table ip filter (rules.v4:12):
                     -A INPUT -j DROP
 
-  What would let it in, before line 12 of rules.v4:
+  What would help, before line 12 of rules.v4:
     -A INPUT -s 203.0.113.7/32 -i eth0 -p tcp -m tcp --dport 22 -m comment --comment "login" -j ACCEPT
 
 Services of this host           from you             from anyone

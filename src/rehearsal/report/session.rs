@@ -30,7 +30,7 @@ pub fn session(page: &mut Page, session: &Session, asked: Asked) {
         page.hanging(
             "  ",
             "  ",
-            &format!("What would let it in, {}:", remedy.place),
+            &format!("What would help, {}:", remedy.place),
             Tone::Plain,
         );
         for line in &remedy.lines {
