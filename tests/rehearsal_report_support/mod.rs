@@ -7,8 +7,8 @@ use safe_apply::nftables::TableId;
 use safe_apply::rehearsal::Protocol;
 use safe_apply::rehearsal::decide::Spot;
 use safe_apply::rehearsal::report::{
-    Advice, Decision, Direction, Look, Peer, Remedy, Report, Requirement, Row, Session, Standing,
-    Verdict,
+    Advice, Asked, Decision, Direction, Look, Peer, Remedy, Report, Requirement, Row, Session,
+    Standing, Verdict, render,
 };
 
 /// 80 columns, no colour.
@@ -243,4 +243,21 @@ pub fn lockout() -> Report {
         not_rehearsed: vec!["policy routing: 2 rules of this host (ip rule) are left out".to_owned()],
         milliseconds: 241,
     }
+}
+
+/// In words, 80 columns wide.
+pub fn text(report: &Report, asked: Asked) -> String {
+    render(report, asked, PLAIN)
+}
+
+/// Asserts that `text` has `expected` in it.
+#[track_caller]
+pub fn has(text: &str, expected: &str) {
+    assert!(text.contains(expected), "{expected:?} is not in:\n{text}");
+}
+
+/// Asserts that `text` does not have `unexpected` in it.
+#[track_caller]
+pub fn has_not(text: &str, unexpected: &str) {
+    assert!(!text.contains(unexpected), "{unexpected:?} is in:\n{text}");
 }
