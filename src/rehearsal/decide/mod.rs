@@ -19,6 +19,7 @@ pub use trace_table::is_tracing;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spot {
     /// The table: [`Part::Nft`] or [`Part::Legacy`].
+    #[serde(with = "super::report::place")]
     pub part: Part,
     /// The chain.
     pub chain: String,
