@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::protocol::Notice;
+use crate::rehearsal::report::{self, Asked, Look, Report};
 use crate::transaction::{Id, Reason};
 
 /// How notices are printed.
@@ -106,6 +107,12 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
             None => format!("Written to {path}."),
         }],
     }
+}
+
+/// The report of the rehearsal before an apply.
+fn rehearsed(report: &Report) -> Vec<String> {
+    let text = report::render(report, Asked::Apply, Look::of_stdout(false));
+    text.trim_end().lines().map(str::to_owned).collect()
 }
 
 fn live(seconds: u64, confirm: &str, changes: &[String]) -> Vec<String> {

@@ -87,13 +87,10 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
                 .enter(|| candidate::compile(&candidates, how, &checkpoint, &private_lock))??;
             warnings.extend(noted);
             drop(namespace);
-            report = rehearse(transaction, meta, &checkpoint, &compiled, &candidates).map_or_else(
-                |error| {
-                    warnings.push(format!("not rehearsed: {error:#}"));
-                    None
-                },
-                |report| report,
-            );
+            match rehearse(transaction, meta, &checkpoint, &compiled, &candidates) {
+                Ok(found) => report = found,
+                Err(error) => warnings.push(format!("not rehearsed: {error:#}")),
+            }
             if report.is_none() {
                 // The rehearsal's advice names them too.
                 warnings.extend(checkpoint::neighbours(&checkpoint, &compiled));

@@ -3,14 +3,17 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::Flow;
-use super::advice::{Advised, advise};
-use super::limits::{Limit, forwards, limits};
+use super::limits::{Limit, Limited, Limits, Live, limits, sends_on};
 use super::plan::Ask;
 use super::probe::Outcome;
 use super::rehearse::{Rehearsal, Seen};
 use super::report::{Decision, Remedy, Report, Requirement, Row, Session, Standing, Verdict};
 use super::source::{self, Sources};
+use super::{Flow, Protocol};
+use crate::candidate::Kind;
+
+/// Stands for the port of a new connection.
+const EPHEMERAL_PORT: u16 = 50_022;
 
 /// What became of one probe, and why.
 #[derive(Debug, Clone)]
@@ -55,33 +58,32 @@ pub fn report(
     before: Option<Seen>,
     after: Seen,
 ) -> Report {
+    let rules = rehearsal.compiled.unwrap_or(rehearsal.checkpoint);
+    let limited = Limited {
+        sources,
+        checkpoint: rehearsal.checkpoint,
+        rules,
+        host: rehearsal.host,
+        live: &Live::read(),
+    };
     let judge = Judge {
         rehearsal,
         before: before.as_ref(),
         after: &after,
-        limits: limits(sources, rehearsal.compiled.unwrap_or(rehearsal.checkpoint)),
-        forwards: forwards(rehearsal.compiled.unwrap_or(rehearsal.checkpoint)),
-        forwarded: forwards(rehearsal.checkpoint),
+        limits: limits(&limited),
+        forwards: sends_on(rules),
+        forwarded: sends_on(rehearsal.checkpoint),
     };
     let session = judge.session(sources);
     let rows = judge.rows();
     let requirements = judge.requirements(&rows);
-    let advised = Advised {
-        candidates: rehearsal.candidates,
-        sources,
-        checkpoint: rehearsal.checkpoint,
-        compiled: rehearsal.compiled.unwrap_or(rehearsal.checkpoint),
-        host: rehearsal.host,
-        how: rehearsal.how,
-        you: rehearsal.you.map(|you| you.peer.ip()),
-    };
     Report {
         verdict: verdict(session.as_ref(), &requirements),
         session,
         rows,
         requirements,
         way_back: after.way_back.as_ref().map(Vec::is_empty),
-        advice: advise(&advised),
+        advice: Vec::new(),
         not_rehearsed: judge.not_rehearsed(),
         milliseconds: 0,
     }
@@ -91,7 +93,7 @@ struct Judge<'a> {
     rehearsal: &'a Rehearsal<'a>,
     before: Option<&'a Seen>,
     after: &'a Seen,
-    limits: Vec<Limit>,
+    limits: Limits,
     forwards: bool,
     forwarded: bool,
 }
@@ -108,9 +110,15 @@ impl Judge<'_> {
             None if self.rehearsal.compiled.is_none() => Standing::Open,
             None => unknown("it was not tried"),
             Some(Err(reason)) => unknown(reason),
-            Some(Ok(heard)) => self.trusted(ask, heard.standing(true, self.forwards)),
+            Some(Ok(heard)) => self.trusted(ask, heard, true),
         };
-        let remedy = remedy(&login, &old, ask, sources);
+        let kinds: Vec<Kind> = self
+            .rehearsal
+            .candidates
+            .iter()
+            .map(|one| one.kind)
+            .collect();
+        let remedy = remedy(&login, &old, ask, sources, &kinds);
         Some(Session {
             peer: you.peer,
             local: you.login,
@@ -153,26 +161,31 @@ impl Judge<'_> {
         after: Option<&Heard>,
     ) -> (Option<Standing>, Standing) {
         let was_open = before.is_some_and(|heard| heard.outcome == Outcome::Answered);
-        let before = before.map(|heard| match self.after.doubts.get(&ask.remote) {
-            Some(doubt) => unknown(doubt),
-            None => heard.standing(false, self.forwarded),
-        });
+        let before = before.map(
+            |heard| match self.after.doubts.get(&(ask.remote, ask.local)) {
+                Some(doubt) => unknown(doubt),
+                None => heard.standing(false, self.forwarded),
+            },
+        );
         let after = after.map_or_else(
             || unknown("it was not tried"),
-            |heard| self.trusted(ask, heard.standing(was_open, self.forwards)),
+            |heard| self.trusted(ask, heard, was_open),
         );
         (before, after)
     }
 
     /// What looks open is not called open where the rehearsal cannot know.
-    fn trusted(&self, ask: &Ask, standing: Standing) -> Standing {
-        if let Some(doubt) = self.after.doubts.get(&ask.remote) {
+    fn trusted(&self, ask: &Ask, heard: &Heard, was_open: bool) -> Standing {
+        if let Some(doubt) = self.after.doubts.get(&(ask.remote, ask.local)) {
             return unknown(doubt);
         }
-        let limit = self.limits.iter().find(|limit| limit.concerns(ask));
-        match (standing, limit) {
-            (Standing::Open, Some(limit)) => unknown(limit.words()),
-            (standing, _) => standing,
+        let standing = heard.standing(was_open, self.forwards);
+        if standing != Standing::Open {
+            return standing;
+        }
+        match self.limits.doubt(ask.probe.side, &heard.flow) {
+            Some(limit) => unknown(words(limit)),
+            None => standing,
         }
     }
 
@@ -199,10 +212,7 @@ impl Judge<'_> {
         let mut lines: Vec<String> = self.rehearsal.host.left_out.clone();
         lines.extend(self.rehearsal.plan.left_out.iter().cloned());
         lines.extend(self.after.limits.iter().cloned());
-        lines.extend(self.limits.iter().map(Limit::words));
-        if self.forwards {
-            lines.push("services that these rules forward to other hosts or containers".to_owned());
-        }
+        lines.extend(self.limits.list.iter().map(words));
         let mut seen = BTreeSet::new();
         lines.retain(|line| seen.insert(line.clone()));
         lines
@@ -212,7 +222,10 @@ impl Judge<'_> {
 /// Whether all of `standings` are open; `None` where that is not known.
 fn met(standings: &[(IpAddr, Standing)]) -> Option<bool> {
     let closed = |standing: &Standing| {
-        matches!(standing, Standing::Blocked { .. } | Standing::Rejected { .. })
+        matches!(
+            standing,
+            Standing::Blocked { .. } | Standing::Rejected { .. }
+        )
     };
     if standings.iter().any(|(_, one)| closed(one)) {
         return Some(false);
@@ -224,7 +237,10 @@ fn met(standings: &[(IpAddr, Standing)]) -> Option<bool> {
 fn verdict(session: Option<&Session>, requirements: &[Requirement]) -> Verdict {
     let parts = session.map_or_else(Vec::new, |session| vec![&session.old, &session.login]);
     let closed = |standing: &&&Standing| {
-        matches!(standing, Standing::Blocked { .. } | Standing::Rejected { .. })
+        matches!(
+            standing,
+            Standing::Blocked { .. } | Standing::Rejected { .. }
+        )
     };
     if parts.iter().any(|one| closed(&one)) {
         Verdict::Lockout
@@ -238,19 +254,40 @@ fn verdict(session: Option<&Session>, requirements: &[Requirement]) -> Verdict {
 }
 
 /// What to add, from what stopped the login, or else the session.
-fn remedy(login: &Standing, old: &Standing, ask: &Ask, sources: &Sources) -> Option<Remedy> {
+fn remedy(
+    login: &Standing,
+    old: &Standing,
+    ask: &Ask,
+    sources: &Sources,
+    kinds: &[Kind],
+) -> Option<Remedy> {
     let decision = |standing: &Standing| match standing {
         Standing::Rejected { by } | Standing::Blocked { by } => by.clone(),
         Standing::Open | Standing::NotRehearsed { .. } => None,
     };
     let decision = decision(login).or_else(|| decision(old))?;
     let old_died = matches!(old, Standing::Blocked { .. } | Standing::Rejected { .. });
-    let flow = Flow {
+    source::remedy(&decision, Some(&flow(ask)), old_died, sources, kinds)
+}
+
+/// The first packet that `ask` sends, with a port that a new connection may have.
+fn flow(ask: &Ask) -> Flow {
+    let mut source = ask.probe.source;
+    if source.port() == 0 && ask.probe.protocol != Protocol::Icmp {
+        source.set_port(EPHEMERAL_PORT);
+    }
+    Flow {
         protocol: ask.probe.protocol,
-        source: ask.probe.source,
+        source,
         destination: ask.probe.destination,
-    };
-    source::remedy(&decision, &flow, old_died, sources)
+    }
+}
+
+fn words(limit: &Limit) -> String {
+    match (&limit.file, limit.line) {
+        (Some(file), Some(line)) => format!("{file}:{line}: {}", limit.message),
+        (Some(_) | None, _) => limit.message.clone(),
+    }
 }
 
 fn unknown(reason: impl Into<String>) -> Standing {

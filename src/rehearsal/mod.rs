@@ -2,18 +2,18 @@
 //! host, and real packets are sent through them. The verdict is the kernel's own.
 
 pub mod advice;
+pub mod anatomy;
 mod baseline;
 pub mod conntrack;
 pub mod decide;
 pub mod host;
 mod judge;
 pub mod limits;
-mod plan;
-pub mod anatomy;
 pub mod locate;
+mod plan;
 pub mod probe;
-mod rehearse;
 mod refusal;
+mod rehearse;
 pub mod report;
 pub mod requirement;
 mod scene;

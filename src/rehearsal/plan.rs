@@ -139,7 +139,11 @@ impl Planner<'_> {
                 continue;
             }
             if let Some(you) = you.filter(|you| you.peer.is_ipv6() == v6) {
-                let local = if ip.is_unspecified() { you.login.ip() } else { ip };
+                let local = if ip.is_unspecified() {
+                    you.login.ip()
+                } else {
+                    ip
+                };
                 self.ask_in(socket, local, you.peer.ip(), Peer::You);
             }
             for stranger in strangers.iter().filter(|one| one.is_ipv6() == v6) {

@@ -9,9 +9,15 @@ impl Report {
         match self.verdict {
             Verdict::Lockout => Some(lockout(self.session.as_ref())),
             Verdict::Unmet => {
-                let unmet = self.requirements.iter().filter(|one| one.met == Some(false));
+                let unmet = self
+                    .requirements
+                    .iter()
+                    .filter(|one| one.met == Some(false));
                 let names: Vec<&str> = unmet.map(|one| one.text.as_str()).collect();
-                Some(format!("these rules block what is required: {}", names.join(", ")))
+                Some(format!(
+                    "these rules block what is required: {}",
+                    names.join(", ")
+                ))
             }
             Verdict::Safe | Verdict::Unknown => None,
         }

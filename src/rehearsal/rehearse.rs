@@ -13,7 +13,7 @@ use super::host::Host;
 use super::judge::{self, Heard};
 use super::plan::{Ask, Plan};
 use super::probe::{Answer, OldSession, Outcome};
-use super::report::Report;
+use super::report::{Peer, Report};
 use super::scene::Scene;
 use super::source::Sources;
 use super::you::You;
@@ -57,8 +57,9 @@ pub struct Seen {
     pub way_back: Option<Vec<String>>,
     /// What of the host the stage does not have.
     pub limits: Vec<String>,
-    /// Why packets of a peer would not take the way here that they take on the host.
-    pub doubts: BTreeMap<IpAddr, String>,
+    /// Why packets between a peer and an address of this host would not take the way here that
+    /// they take on the host.
+    pub doubts: BTreeMap<(IpAddr, IpAddr), String>,
 }
 
 impl Rehearsal<'_> {
@@ -69,7 +70,13 @@ impl Rehearsal<'_> {
     pub fn run(&self) -> Result<Report> {
         let begun = Instant::now();
         let sources = self.how.backend.map_or_else(
-            || Sources::parse(self.candidates, crate::candidate::Resolved::Nft, self.how.noflush),
+            || {
+                Sources::parse(
+                    self.candidates,
+                    crate::candidate::Resolved::Nft,
+                    self.how.noflush,
+                )
+            },
             |backend| Sources::parse(self.candidates, backend, self.how.noflush),
         );
         let (before, after) = match self.compiled {
@@ -128,7 +135,7 @@ impl Rehearsal<'_> {
                 .bring(compiled)
                 .context("the kernel does not take the new rules in place of the old ones")?;
             scene.trace();
-            scene.forget_neighbours();
+            scene.forget_neighbours()?;
             let old = match &mut session {
                 Some(Ok(session)) => Some(Ok(scene.session_lives(session).await)),
                 Some(Err(error)) => Some(Err(error.clone())),
@@ -164,7 +171,11 @@ impl Rehearsal<'_> {
         scene.bring(self.checkpoint)?;
         let mut session = match opened {
             Ok(session) => session,
-            Err(outcome) => return Ok(Err(format!("no connection like yours can be opened: {outcome:?}"))),
+            Err(outcome) => {
+                return Ok(Err(format!(
+                    "no connection like yours can be opened: {outcome:?}"
+                )));
+            }
         };
         let lives = scene.session_lives(&mut session).await;
         Ok(if lives.outcome == Outcome::Answered {
@@ -177,7 +188,11 @@ impl Rehearsal<'_> {
     /// The login first, and alone: rules that count must not count the other probes.
     async fn ask_all(&self, scene: &mut Scene) -> (Option<Answer>, Vec<Answer>) {
         let login = match &self.plan.login {
-            Some(ask) => scene.ask(std::slice::from_ref(ask)).await.into_iter().next(),
+            Some(ask) => scene
+                .ask(std::slice::from_ref(ask))
+                .await
+                .into_iter()
+                .next(),
             None => None,
         };
         (login, scene.ask(&self.plan.asks).await)
@@ -203,15 +218,27 @@ impl Rehearsal<'_> {
         Ok(seen)
     }
 
-    fn doubts(&self, scene: &Scene) -> BTreeMap<IpAddr, String> {
-        let doubt = |peer: &IpAddr| Some((*peer, scene.stage().doubt(*peer)?));
-        self.plan.peers.iter().filter_map(doubt).collect()
+    fn doubts(&self, scene: &Scene) -> BTreeMap<(IpAddr, IpAddr), String> {
+        let doubt = |ask: &Ask| {
+            let pair = (ask.remote, ask.local);
+            Some((pair, scene.stage().doubt_between(pair.0, pair.1)?))
+        };
+        let outside = |ask: &&Ask| ask.peer != Peer::Loopback;
+        let asks = self.plan.login.iter().chain(&self.plan.asks);
+        asks.filter(outside).filter_map(doubt).collect()
     }
 
     /// Looks the deciding rule up while the rules are still there.
     fn heard(&self, scene: &Scene, sources: &Sources, rules: &Snapshot, answer: Answer) -> Heard {
         let decision = answer.spot.as_ref().and_then(|spot| {
-            let work = || super::source::decision(spot, sources, rules, self.checkpoint);
+            let rules = super::locate::rules(rules, &spot.part, &spot.chain);
+            let made = sources
+                .rules
+                .iter()
+                .filter(|one| one.part == spot.part && one.chain == spot.chain);
+            let made: usize = made.map(|one| one.makes.unwrap_or(1)).sum();
+            let kept = rules.saturating_sub(made);
+            let work = || super::source::decision(spot, sources, rules, kept);
             scene.stage().server().enter(work).ok()
         });
         Heard {

@@ -1,7 +1,7 @@
 //! A stage with rules on it, and packets sent through them.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use super::probe::{
 };
 use super::stage::Stage;
 use super::you::You;
-use super::{Protocol, conntrack};
+use super::{Flow, Protocol, conntrack};
 use crate::checkpoint::{Direction, Snapshot, bring};
 use crate::connection::SSH_PORT;
 use crate::legacy::Lock;
@@ -77,7 +77,7 @@ impl Scene {
     /// # Errors
     /// What the kernel refuses, or in which it differs then.
     pub fn bring(&mut self, target: &Snapshot) -> Result<()> {
-        self.untrace();
+        self.untrace()?;
         let differences = self.stage.server().enter(|| -> Result<Vec<String>> {
             let parts = self.held.differing(target, Compare::Exact);
             let lock = Lock::wait(LOCK_WAIT).file(&self.lock);
@@ -105,10 +105,11 @@ impl Scene {
         }
     }
 
-    fn untrace(&mut self) {
+    fn untrace(&mut self) -> Result<()> {
         if let Some(tracer) = self.tracer.take() {
-            tracer.remove();
+            tracer.remove().context("the tracing of packets")?;
         }
+        Ok(())
     }
 
     /// Sends what `asks` ask, all at once; what met silence that no rule was seen to cause, twice.
@@ -138,15 +139,17 @@ impl Scene {
     fn probe(&self, ask: &Ask) -> Probe {
         let mut probe = ask.probe.clone();
         if probe.side == Side::World {
-            probe.device = self.stage.wire_to(probe.source.ip());
+            probe.device = self
+                .stage
+                .wire_between(probe.source.ip(), probe.destination.ip());
         }
         probe
     }
 
-    /// Why packets of `peer` would not take here the way that they take on the host.
+    /// The rules that it holds.
     #[must_use]
-    pub fn doubt(&self, peer: IpAddr) -> Option<String> {
-        self.stage.doubt(peer)
+    pub const fn held(&self) -> &Snapshot {
+        &self.held
     }
 
     /// Opens the connection that the user sits on, as connection tracking on the host has it.
@@ -154,7 +157,7 @@ impl Scene {
     /// # Errors
     /// What became of it instead; nothing where the namespace cannot be entered.
     pub async fn open_session(&mut self, you: &You) -> Result<OldSession, Outcome> {
-        let device = self.stage.wire_to(you.peer.ip());
+        let device = self.stage.wire_between(you.peer.ip(), you.dialled.ip());
         let world = self.stage.world();
         let session =
             OldSession::open(world, you.peer, you.dialled, device.as_deref(), SILENCE).await?;
@@ -167,26 +170,30 @@ impl Scene {
 
     /// On the host, connection tracking may have forgotten the connection, or have marked it.
     fn as_tracked_on_the_host(&self, local: SocketAddr, peer: SocketAddr) -> Result<()> {
-        let Ok(there) = conntrack::lookup_reply(Protocol::Tcp, local, peer) else {
+        let answers = Flow {
+            protocol: Protocol::Tcp,
+            source: local,
+            destination: peer,
+        };
+        let Ok(there) = conntrack::lookup(&answers) else {
             return Ok(());
         };
         self.stage.server().enter(|| {
-            let Ok(Some(here)) = conntrack::lookup_reply(Protocol::Tcp, local, peer) else {
-                return;
-            };
             // Best effort: a kernel that cannot be told goes on with what it has seen itself.
             let _ = match there {
-                None => conntrack::delete(&here),
-                Some(there) if there.mark != here.mark => conntrack::set_mark(&here, there.mark),
-                Some(_) => Ok(()),
+                None => conntrack::delete(&answers),
+                Some(there) => conntrack::set_mark(&answers, there.mark),
             };
         })?;
         Ok(())
     }
 
     /// Neighbours have to be found anew.
-    pub fn forget_neighbours(&self) {
-        self.stage.forget_neighbours();
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn forget_neighbours(&self) -> Result<()> {
+        Ok(self.stage.forget_neighbours()?)
     }
 
     /// Whether data still goes both ways over the session that was open before: first what

@@ -52,8 +52,8 @@ pub struct Subject<'a> {
 pub fn rehearse(subject: &Subject<'_>) -> Result<Report> {
     let host = Host::read().context("this host's network cannot be read")?;
     let path = |ip: IpAddr| path_to(ip, None).ok();
-    let you = You::find(&host, subject.origin, subject.wishes.asked, path)
-        .map_err(anyhow::Error::msg)?;
+    let you =
+        You::find(&host, subject.origin, subject.wishes.asked, path).map_err(anyhow::Error::msg)?;
     let plan = plan(&host, you.as_ref(), &subject.wishes.required, &path);
     let interface = you
         .as_ref()

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::host::{Host, Path};
-use super::{Protocol, conntrack};
+use super::{Flow, Protocol, conntrack};
 use crate::connection::{Origin, SSH_PORT, Tuple};
 
 /// The port that a connection comes from when only its address is asked about.
@@ -77,10 +77,17 @@ impl You {
 
     fn sitting_on(tuple: &Tuple, port: Option<u16>) -> Self {
         // What the user dialled is known to connection tracking only.
-        let dialled = conntrack::lookup_reply(Protocol::Tcp, tuple.local, tuple.peer)
+        let answers = Flow {
+            protocol: Protocol::Tcp,
+            source: tuple.local,
+            destination: tuple.peer,
+        };
+        let dialled = conntrack::lookup(&answers)
             .ok()
             .flatten()
-            .map_or(tuple.local, |entry| entry.destination);
+            .map(|entry| entry.original)
+            .filter(|original| original.source == tuple.peer)
+            .map_or(tuple.local, |original| original.destination);
         let login = port.map_or(dialled, |port| SocketAddr::new(dialled.ip(), port));
         Self {
             peer: tuple.peer,

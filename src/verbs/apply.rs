@@ -55,7 +55,10 @@ pub(super) fn refused(json: bool, error: &candidate::Error) -> Exit {
 }
 
 /// Settles the backend, and that the tools for every file are there.
-pub(super) fn backend(candidates: &[Candidate], choice: Backend) -> Result<Backend, candidate::Error> {
+pub(super) fn backend(
+    candidates: &[Candidate],
+    choice: Backend,
+) -> Result<Backend, candidate::Error> {
     let has = |kind: Kind| candidates.iter().any(|one| one.kind == kind);
     if has(Kind::Nft) {
         exec::find("nft")?;

@@ -11,9 +11,9 @@ use crate::cli::{Backend, Check};
 use crate::client::{err, out};
 use crate::connection::origin;
 use crate::exit::Exit;
-use crate::rehearsal::report::{self, Report, Verdict};
+use crate::rehearsal::report::{self, Asked, Look, Report, Verdict};
 use crate::rehearsal::{Subject, rehearse};
-use crate::transaction::{Store, clock};
+use crate::transaction::Store;
 
 /// Rehearses rule files, or the live rules.
 ///
@@ -73,7 +73,9 @@ fn compile(
     let namespace = match prove(checkpoint, &lock)? {
         Proof::Proven(namespace) => namespace,
         Proof::NoNamespace(error) => {
-            bail!("no scratch network namespace can be made here ({error}): nothing can be rehearsed")
+            bail!(
+                "no scratch network namespace can be made here ({error}): nothing can be rehearsed"
+            )
         }
         Proof::Failed(differences) => bail!(
             "the live rules do not load exactly in a scratch network namespace:\n  {}",
@@ -90,16 +92,11 @@ fn compile(
 
 fn show(report: &Report, args: &Check) -> Result<()> {
     if args.json {
-        let line = serde_json::json!({
-            "event": "rehearsed",
-            "transaction": null,
-            "time": clock::timestamp(),
-            "report": report,
-        });
-        out(&serde_json::to_string(&line)?);
-    } else {
-        out(&report::render(report, args.all));
+        out(&report::line(report)?);
+        return Ok(());
     }
+    let asked = if args.live { Asked::Live } else { Asked::Check };
+    out(report::render(report, asked, Look::of_stdout(args.all)).trim_end());
     Ok(())
 }
 

@@ -96,3 +96,9 @@ impl Witness for Unwitnessed {
         future::pending()
     }
 }
+
+impl Witness for super::decide::Tracer {
+    fn next(&mut self) -> impl Future<Output = Stopped> {
+        Self::next(self)
+    }
+}
