@@ -5,6 +5,7 @@
 mod rehearsal_report_support;
 
 use rehearsal_report_support::*;
+use safe_apply::rehearsal::Protocol;
 use safe_apply::rehearsal::report::{Asked, Look, Peer, Standing, render};
 
 #[test]
@@ -94,5 +95,68 @@ fn what_was_tried_from_one_side_only_says_so() {
     has(
         &text,
         "Services from the required addresses\n! tcp/53  named  198.51.100.77  open -> BLOCKED\n",
+    );
+}
+
+#[test]
+fn a_cell_that_is_too_wide_goes_on_below_its_columns() {
+    let mut report = safe();
+    let address = "2001:db8:1111:2222:3333:4444:5555:6666";
+    let long = "a program with a rather long name";
+    report.rows = vec![
+        need(Protocol::Tcp, 65535, long, address, blocked()),
+        need(
+            Protocol::Udp,
+            53,
+            "resolver",
+            "203.0.113.53",
+            Standing::Open,
+        ),
+    ];
+    report.rows.extend(both(443, long, &blocked(), &rejected()));
+    has(
+        &text(&report, Asked::Check),
+        "\
+Services of this host                   from you             from anyone
+~ tcp/443  a program with a rather long name
+                                  IPv4  blocked -> rejected  blocked -> rejected
+
+What this host needs
+! tcp/65535  a program with a rather long name
+                                       2001:db8:1111:2222:3333:4444:5555:6666
+                                                                 open -> BLOCKED
+  udp/53     resolver                  203.0.113.53              open
+",
+    );
+}
+
+#[test]
+fn a_heading_that_is_too_wide_has_its_own_line() {
+    let mut report = safe();
+    report.rows = both(22, "a", &blocked(), &rejected()).to_vec();
+    let narrow = render(&report, Asked::Check, Look { width: 60, ..PLAIN });
+    has(
+        &narrow,
+        "\
+Services of this host
+                   from you             from anyone
+~ tcp/22  a  IPv4  blocked -> rejected  blocked -> rejected
+",
+    );
+}
+
+#[test]
+fn what_is_lost_to_a_rule_that_was_not_seen_is_told_too() {
+    let mut report = safe();
+    let unseen = Standing::Rejected { by: None };
+    report.rows = both(443, "nginx", &Standing::Open, &unseen).to_vec();
+    let stops = "What stops them\n  a rule that was not seen doing it\n      tcp/443 IPv4\n";
+    has(&text(&report, Asked::Check), stops);
+    report
+        .rows
+        .extend(both(80, "nginx", &Standing::Open, &blocked()));
+    has(
+        &text(&report, Asked::Apply),
+        "  a rule that was not seen doing it\n      tcp/443 IPv4\n",
     );
 }

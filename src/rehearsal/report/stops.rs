@@ -27,7 +27,7 @@ pub fn stops(page: &mut Page, rows: &[Row]) {
             names.push(name);
         }
     }
-    if stops.is_empty() {
+    if stops.is_empty() && unseen.is_empty() {
         return;
     }
     page.section("What stops them");
