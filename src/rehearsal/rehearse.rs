@@ -114,43 +114,37 @@ impl Rehearsal<'_> {
             .bring(rules)
             .context("the live rules cannot be loaded in a scratch network namespace")?;
         scene.trace();
-        runtime()?.block_on(async {
-            let (login, rows) = self.ask_all(&mut scene).await;
-            self.seen(&scene, sources, rules, login, rows)
-        })
+        let (login, rows) = runtime()?.block_on(self.ask_all(&mut scene));
+        self.seen(&scene, sources, rules, login, rows)
     }
 
     /// What is seen while the candidate replaces the live rules, and after that.
     fn across(&self, compiled: &Snapshot, sources: &Sources) -> Result<Seen> {
         let mut scene = self.scene("after")?;
-        runtime()?.block_on(async {
-            let mut session = match self.you {
-                Some(you) => Some(self.session(&mut scene, you).await?),
-                None => {
-                    scene.bring(self.checkpoint)?;
-                    None
-                }
-            };
-            scene
-                .bring(compiled)
-                .context("the kernel does not take the new rules in place of the old ones")?;
-            scene.trace();
-            scene.forget_neighbours()?;
-            let old = match &mut session {
-                Some(Ok(session)) => Some(Ok(scene.session_lives(session).await)),
-                Some(Err(error)) => Some(Err(error.clone())),
-                None => None,
-            };
-            let (login, rows) = self.ask_all(&mut scene).await;
-            let mut seen = self.seen(&scene, sources, compiled, login, rows)?;
-            seen.old = match old {
-                None => None,
-                Some(Err(error)) => Some(Err(error)),
-                Some(Ok(answer)) => Some(Ok(self.heard(&scene, sources, compiled, answer))),
-            };
-            seen.way_back = Some(self.way_back(&mut scene));
-            Ok(seen)
-        })
+        let runtime = runtime()?;
+        scene
+            .bring(self.checkpoint)
+            .context("the live rules cannot be loaded in a scratch network namespace")?;
+        let mut session = match self.you {
+            Some(you) => Some(runtime.block_on(self.session(&mut scene, you))?),
+            None => None,
+        };
+        scene
+            .bring(compiled)
+            .context("the kernel does not take the new rules in place of the old ones")?;
+        scene.trace();
+        scene.forget_neighbours()?;
+        let old = match &mut session {
+            Some(Ok(session)) => Some(Ok(runtime.block_on(scene.session_lives(session)))),
+            Some(Err(reason)) => Some(Err(reason.clone())),
+            None => None,
+        };
+        let (login, rows) = runtime.block_on(self.ask_all(&mut scene));
+        let mut seen = self.seen(&scene, sources, compiled, login, rows)?;
+        seen.old = old.map(|old| old.map(|answer| self.heard(&scene, sources, compiled, answer)));
+        drop(session);
+        seen.way_back = Some(self.way_back(&mut scene));
+        Ok(seen)
     }
 
     /// Opens the old session under the live rules; `Err` inside: it cannot be had here.
@@ -159,9 +153,6 @@ impl Rehearsal<'_> {
         scene: &mut Scene,
         you: &You,
     ) -> Result<std::result::Result<OldSession, String>> {
-        scene
-            .bring(self.checkpoint)
-            .context("the live rules cannot be loaded in a scratch network namespace")?;
         if let Ok(session) = scene.open_session(you).await {
             return Ok(Ok(session));
         }
