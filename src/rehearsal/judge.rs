@@ -209,7 +209,12 @@ impl Judge<'_> {
     }
 
     fn not_rehearsed(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.rehearsal.host.left_out.clone();
+        let mut lines = Vec::new();
+        if self.rehearsal.you.is_none() {
+            lines
+                .push("no login over the network was found; name one with --as ADDRESS".to_owned());
+        }
+        lines.extend(self.rehearsal.host.left_out.iter().cloned());
         lines.extend(self.rehearsal.plan.left_out.iter().cloned());
         lines.extend(self.after.limits.iter().cloned());
         lines.extend(self.limits.list.iter().map(words));
