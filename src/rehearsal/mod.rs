@@ -2,6 +2,7 @@
 //! host, and real packets are sent through them. The verdict is the kernel's own.
 
 pub mod advice;
+pub mod conntrack;
 pub mod decide;
 pub mod host;
 pub mod probe;
