@@ -230,9 +230,9 @@ fn flow(tuple: Attribute<'_>) -> Option<Flow> {
         Some(u16::from_be_bytes(bytes.try_into().ok()?))
     };
     Some(Flow {
-        protocol: match find(protocol, CTA_PROTO_NUM)?.payload.first()? {
-            &IPPROTO_TCP => Protocol::Tcp,
-            &IPPROTO_UDP => Protocol::Udp,
+        protocol: match *find(protocol, CTA_PROTO_NUM)?.payload.first()? {
+            IPPROTO_TCP => Protocol::Tcp,
+            IPPROTO_UDP => Protocol::Udp,
             _ => return None,
         },
         source: SocketAddr::new(

@@ -168,18 +168,25 @@ pub fn commands(host: &Host) -> Vec<String> {
     let name = |index: &u32| host.links[index].name.clone();
     let mut lines = vec!["ip link set lo up".to_owned()];
     for link in host.links.values().filter(|link| link.name != "lo") {
-        lines.push(format!(
-            "ip link add {} index {} type bridge",
-            link.name, link.index
-        ));
-        lines.push(format!("ip link set {} addrgenmode none", link.name));
+        let (name, index) = (&link.name, link.index);
         if link.up {
-            lines.push(format!("ip link set {} up", link.name));
+            let other = index + 1_000_000;
+            lines.push(format!(
+                "ip link add {name} index {index} type veth peer name p{index} index {other}"
+            ));
+            for end in [format!("p{index}"), name.clone()] {
+                lines.push(format!("ip link set {end} addrgenmode none"));
+                lines.push(format!("ip link set {end} up"));
+            }
+        } else {
+            lines.push(format!("ip link add {name} index {index} type bridge"));
         }
     }
     for one in &host.addresses {
         let (ip, prefix, dev) = (one.ip, one.prefix, name(&one.link));
-        lines.push(format!("ip addr add {ip}/{prefix} dev {dev} noprefixroute"));
+        lines.push(format!(
+            "ip addr add {ip}/{prefix} dev {dev} noprefixroute nodad"
+        ));
     }
     // On-link routes first.
     let mut routes: Vec<_> = host.routes.iter().collect();

@@ -2,16 +2,16 @@
 //! some time after the other.
 
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
-use std::os::fd::OwnedFd;
 
-use super::rtnl::RTM_NEWLINK;
-use crate::netlink::{Messages, find};
+use super::rtnl::{RTM_GETLINK, Rtnl};
+use crate::netlink::{Error, Message, find};
 use crate::netns::NetNs;
 
 /// `RTMGRP_LINK`.
@@ -22,9 +22,8 @@ const IFLA_QDISC: u16 = 6;
 /// `IFF_UP | IFF_RUNNING`.
 const RUNNING: u32 = 0x41;
 const DEADLINE: Duration = Duration::from_secs(3);
-const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Hears what becomes of the interfaces of a namespace.
+/// Hears that something becomes of the interfaces of a namespace.
 #[derive(Debug)]
 pub(super) struct Events {
     fd: OwnedFd,
@@ -44,38 +43,46 @@ impl Events {
     }
 
     /// Returns when all of `links` carry packets; `TIMEDOUT` if that takes too long.
-    pub(super) fn await_carriers(&self, mut links: BTreeSet<u32>) -> Result<(), Errno> {
+    pub(super) fn await_carriers(
+        &self,
+        namespace: &mut Rtnl,
+        links: &BTreeSet<u32>,
+    ) -> Result<(), Error> {
         let until = Instant::now() + DEADLINE;
-        let mut buffer = vec![0; BUFFER_BYTES];
-        while !links.is_empty() {
-            let left = until
-                .checked_duration_since(Instant::now())
-                .ok_or(Errno::TIMEDOUT)?;
+        loop {
+            // What was heard up to now is in the list.
+            self.clear()?;
+            let carrying = namespace.dump(RTM_GETLINK, &[0; IFINFOMSG_BYTES], |message| {
+                carrying(&message)
+            })?;
+            if links.is_subset(&carrying.into_iter().collect()) {
+                return Ok(());
+            }
+            let left = until.checked_duration_since(Instant::now());
+            let left = left.ok_or(Errno::TIMEDOUT)?;
             let left = left.try_into().map_err(|_| Errno::INVAL)?;
             let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
-            if retry_on_intr(|| poll(&mut fds, Some(&left)))? == 0 {
-                return Err(Errno::TIMEDOUT);
-            }
-            let (length, _) = recv(&self.fd, &mut buffer[..], RecvFlags::DONTWAIT)?;
-            for message in Messages::new(&buffer[..length]) {
-                if message.kind == RTM_NEWLINK {
-                    note(&mut links, message.payload);
-                }
+            retry_on_intr(|| poll(&mut fds, Some(&left)))?;
+        }
+    }
+
+    /// Takes all that was heard; that it was too much is no matter.
+    fn clear(&self) -> Result<(), Errno> {
+        loop {
+            match recv(&self.fd, &mut [0][..], RecvFlags::DONTWAIT) {
+                Ok(_) | Err(Errno::NOBUFS | Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(()),
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
     }
 }
 
-/// Takes an interface that now carries packets from the list.
-fn note(links: &mut BTreeSet<u32>, payload: &[u8]) {
-    let Some(header) = payload.get(..IFINFOMSG_BYTES) else {
-        return;
-    };
+/// The interface's index, if packets can leave by it.
+fn carrying(message: &Message<'_>) -> Option<u32> {
+    let header = message.payload.get(..IFINFOMSG_BYTES)?;
     let index = u32::from_ne_bytes([header[4], header[5], header[6], header[7]]);
     let flags = u32::from_ne_bytes([header[8], header[9], header[10], header[11]]);
-    let queue = find(&payload[IFINFOMSG_BYTES..], IFLA_QDISC).map(|queue| queue.text());
-    if flags & RUNNING == RUNNING && queue.is_some_and(|queue| queue != "noop") {
-        links.remove(&index);
-    }
+    let queue = find(&message.payload[IFINFOMSG_BYTES..], IFLA_QDISC)?.text();
+    (flags & RUNNING == RUNNING && queue != "noop").then_some(index)
 }

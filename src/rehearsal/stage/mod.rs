@@ -114,7 +114,8 @@ impl Stage {
         let ways = ways::explore(&mut inside, host, &peers).map_err(Error::of("routes"))?;
         let around = World::new(host, &plan, &ways, &peers);
         limits.extend(furnish::furnish(&mut outside, host, &plan, &around)?);
-        await_wires(&plan, events).map_err(Error::of("the wires do not come up"))?;
+        let joined = await_wires(&plan, events, [&mut inside, &mut outside]);
+        joined.map_err(Error::of("the wires do not come up"))?;
         if ipsec::is_used() {
             limits.push("IPsec policies of this host are not rehearsed".to_owned());
         }
@@ -238,9 +239,11 @@ fn reachable(peers: &[IpAddr]) -> Vec<IpAddr> {
 
 fn await_wires(
     plan: &Plan,
-    [server, world]: [Result<Events, Errno>; 2],
+    [at_server, at_world]: [Result<Events, Errno>; 2],
+    [server, world]: [&mut Rtnl; 2],
 ) -> Result<(), netlink::Error> {
-    server?.await_carriers(plan.wires.keys().copied().collect())?;
-    world?.await_carriers(plan.wires.values().map(|wire| wire.world_index).collect())?;
-    Ok(())
+    let here = plan.wires.keys().copied().collect();
+    at_server?.await_carriers(server, &here)?;
+    let there = plan.wires.values().map(|wire| wire.world_index).collect();
+    at_world?.await_carriers(world, &there)
 }
