@@ -51,34 +51,35 @@ pub async fn run(
 ) -> Vec<Answer> {
     let mut asking = Asking::new(probes, deadline);
     let mut opened = open(probes, server, world).into_iter();
-    let mut next_burst = Some(Instant::now());
+    let mut pause = None;
     let mut last_words = Instant::now();
     loop {
-        let tasks = !asking.tasks.is_empty();
-        let finished = next_burst.is_none() && !tasks;
+        if pause.is_none() && opened.len() > 0 {
+            for (socket, expected) in opened.by_ref().take(BURST) {
+                asking.begin(socket, expected);
+            }
+            last_words = Instant::now() + LAST_WORDS;
+            if opened.len() > 0 {
+                pause = Some(Instant::now() + PAUSE);
+            } else {
+                asking.sent.send_replace(Some(Instant::now()));
+            }
+        }
+        let asked = pause.is_none();
+        let finished = asked && asking.tasks.is_empty();
         if finished && asking.is_explained() {
             break;
         }
         tokio::select! {
             biased;
-            Some(done) = asking.tasks.join_next(), if tasks => {
+            Some(done) = asking.tasks.join_next() => {
                 // A task that died has said nothing.
                 if let Ok(done) = done {
                     asking.finish(done);
                 }
                 last_words = Instant::now() + LAST_WORDS;
             }
-            () = sleep_until(next_burst.unwrap_or(last_words)), if next_burst.is_some() => {
-                let burst = opened.by_ref().take(BURST);
-                for (socket, expected) in burst {
-                    asking.begin(socket, expected);
-                }
-                next_burst = (opened.len() > 0).then(|| Instant::now() + PAUSE);
-                if next_burst.is_none() {
-                    asking.sent.send_replace(Some(Instant::now()));
-                    last_words = Instant::now() + LAST_WORDS;
-                }
-            }
+            () = sleep_until(pause.unwrap_or(last_words)), if !asked => pause = None,
             stopped = witness.next() => {
                 asking.board.note(stopped);
                 let end = asking.began + deadline * DEADLINES;

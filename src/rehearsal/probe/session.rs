@@ -99,7 +99,7 @@ impl OldSession {
     }
 
     /// The server prints something unasked, as the program does that changes the rules: does it
-    /// reach the user before the deadline?
+    /// reach the user before the deadline? That the user is heard is for [`Self::is_alive`] to tell.
     ///
     /// Who sends first after the change may decide: a packet from the server can make
     /// conntrack know a connection that the rules would not let the user's packet begin.

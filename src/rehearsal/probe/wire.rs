@@ -139,14 +139,15 @@ impl Wire {
             .map_err(|error| Trouble::Failed(error.to_string()))
     }
 
-    /// Forgets that it was ready.
+    /// Forgets that it was ready. One by one: asked for several at once, `try_io` forgets none.
     fn clear(&self, interest: Interest) {
-        let interest = interest.add(Interest::ERROR);
-        let block = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-        let _ = match &self.held {
-            Held::Stream(stream) => stream.try_io(interest, block),
-            Held::Datagrams(socket) => socket.try_io(interest, block),
-        };
+        for interest in [interest, Interest::ERROR] {
+            let block = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = match &self.held {
+                Held::Stream(stream) => stream.try_io(interest, block),
+                Held::Datagrams(socket) => socket.try_io(interest, block),
+            };
+        }
     }
 
     /// After an error on a socket that goes on, the runtime takes it for ready to write for ever.
