@@ -5,9 +5,14 @@
 mod lab;
 
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use lab::{HOST, HOST6, Lab, WORLD, WORLD6, at, datagram, dial, echo, made, spot};
-use safe_apply::rehearsal::decide::{Spot, Tracer};
+use safe_apply::checkpoint::Part;
+use safe_apply::legacy::Family;
+use safe_apply::rehearsal::Flow;
+use safe_apply::rehearsal::decide::{Counters, Spot, Tracer, deciding};
+use safe_apply::rehearsal::probe::Side;
 
 const INPUT: &str = "type filter hook input priority 0;";
 
@@ -475,4 +480,259 @@ fn tracing_changes_no_verdict_and_no_rule() {
     assert_eq!((after.tables, after.owned), (before.tables, before.owned));
     let (_, socket) = dial(&lab.world, WORLD, at(HOST, 22));
     made(&socket).unwrap();
+}
+
+#[test]
+fn the_rules_that_count_are_those_that_were_told_last() {
+    let mut lab = Lab::new();
+    lab.listen(&[22]);
+    let table = |rules: &str| format!("table inet f {{ chain in {{ {INPUT} {rules} }}; }}");
+    lab.nft(&table("counter; counter; tcp dport 22 drop;"));
+    let mut tracer = lab.tracer(&[]);
+    let (early, _early) = dial(&lab.world, WORLD, at(HOST, 22));
+    // Stopped before the rules are others; told of afterwards.
+    let stopped = lab.stopped_where(&mut tracer, |stopped| stopped.flow == Some(early));
+    assert_eq!(stopped.spot, spot("inet f", "in", Some(3), false));
+    let (late, _late) = dial(&lab.world, WORLD, at(HOST, 22));
+    lab.host("nft delete table inet f", "");
+    // Made anew, its handles begin anew.
+    lab.nft(&table("tcp dport 22 drop; counter; counter;"));
+    tracer.rules(&lab.capture());
+    let (new, _new) = dial(&lab.world, WORLD, at(HOST, 22));
+    assert_eq!(
+        lab.stopped(&mut tracer, late),
+        spot("inet f", "in", Some(3), false)
+    );
+    assert_eq!(
+        lab.stopped(&mut tracer, new),
+        spot("inet f", "in", Some(1), false)
+    );
+    assert!(!tracer.has_lost());
+}
+
+#[test]
+fn a_rule_that_is_not_known_is_admitted() {
+    let lab = Lab::new();
+    let mut tracer = lab.tracer(&[]);
+    lab.nft(&format!(
+        "table inet f {{ chain in {{ {INPUT} tcp dport 22 drop; }}; }}"
+    ));
+    let (_, _socket) = dial(&lab.world, WORLD, at(HOST, 22));
+    lab.nft("add chain inet f out { type filter hook input priority 1; policy drop; }");
+    let (other, _other) = dial(&lab.world, WORLD, at(HOST, 23));
+    lab.stopped(&mut tracer, other);
+    assert!(tracer.has_lost());
+}
+
+#[test]
+fn many_flows_at_once_are_all_told_of() {
+    const FLOWS: usize = 250;
+    let mut lab = Lab::new();
+    lab.listen(&[22]);
+    let chains: String = (0..20)
+        .map(|n| format!("chain c{n} {{ counter; counter; return; }}; "))
+        .collect();
+    let jumps: String = (0..20).map(|n| format!("jump c{n}; ")).collect();
+    lab.nft(&format!(
+        "table inet f {{ {chains} chain in {{ {INPUT} {jumps} tcp dport 22 drop; }}; \
+         chain out {{ type filter hook output priority 0; tcp sport 23 drop; }}; }}"
+    ));
+    let mut tracer = lab.tracer(&["v0"]);
+    let wanted: Vec<_> = (0..FLOWS)
+        .map(|n| dial(&lab.world, WORLD, at(HOST, 22 + u16::from(n % 2 == 1))))
+        .collect();
+    let mut missing: BTreeSet<_> = wanted.iter().map(|(flow, _)| *flow).collect();
+    while !missing.is_empty() {
+        let stopped = lab.stopped_where(&mut tracer, |stopped| stopped.flow.is_some());
+        let flow = stopped.flow.unwrap();
+        let expected = match flow.destination.port() {
+            22 => spot("inet f", "in", Some(21), false),
+            _ => spot("inet f", "out", Some(1), true),
+        };
+        assert_eq!(stopped.spot, expected);
+        missing.remove(&flow);
+    }
+    assert!(!tracer.has_lost());
+}
+
+#[test]
+fn events_that_did_not_fit_are_admitted() {
+    let lab = Lab::new();
+    lab.nft(&format!(
+        "table inet f {{ chain in {{ {INPUT} udp dport 53 drop; }}; }}"
+    ));
+    let mut tracer = lab.tracer(&[]);
+    let (flow, socket) = datagram(&lab.world, WORLD, at(HOST, 53));
+    assert_eq!(
+        lab.stopped(&mut tracer, flow),
+        spot("inet f", "in", Some(1), false)
+    );
+    assert!(!tracer.has_lost());
+    // More than fits the buffer, whatever one event takes of it.
+    for _ in 0..300_000 {
+        let _ = socket.send(b"x");
+    }
+    let told = tracer.drain().len();
+    assert!(tracer.has_lost(), "{told} were told of");
+    // And it goes on.
+    let (flow, _socket) = datagram(&lab.world, WORLD, at(HOST, 53));
+    assert_eq!(
+        lab.stopped(&mut tracer, flow),
+        spot("inet f", "in", Some(1), false)
+    );
+}
+
+/// Where counters say that a flow was stopped, which `send` begins.
+fn counted(lab: &Lab, family: Family, side: Side, send: impl FnOnce(&Lab) -> Flow) -> Spot {
+    let read = || {
+        lab.host
+            .enter(|| Counters::read(&[family]).unwrap())
+            .unwrap()
+    };
+    let before = read();
+    let flow = send(lab);
+    let until = Instant::now() + lab::PATIENCE;
+    loop {
+        if let Some(spot) = Counters::spot(&before, &read(), &flow, side) {
+            return spot;
+        }
+        assert!(Instant::now() < until, "nothing stopped {flow:?}");
+    }
+}
+
+fn legacy(family: Family, table: &str, chain: &str, rule: Option<usize>, reply: bool) -> Spot {
+    let part = Part::Legacy(family, table.to_owned());
+    let chain = chain.to_owned();
+    Spot {
+        part,
+        chain,
+        rule,
+        reply,
+    }
+}
+
+#[test]
+fn legacy_rules_are_found_by_their_counters() {
+    let cases = [
+        (
+            "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\n-A INPUT -j LOG\nCOMMIT\n",
+            "filter",
+            "INPUT",
+            None,
+            false,
+        ),
+        (
+            "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j LOG\n-A INPUT -p tcp --dport 22 -j REJECT\nCOMMIT\n",
+            "filter",
+            "INPUT",
+            Some(2),
+            false,
+        ),
+        (
+            "*filter\n:INPUT ACCEPT [0:0]\n:A - [0:0]\n:B - [0:0]\n-A INPUT -j A\n-A INPUT -g B\n-A INPUT -j DROP\n\
+          -A A -p tcp -j RETURN\n-A A -j DROP\n-A B -m comment --comment \"x -j ACCEPT\" -j MARK --set-mark 1\n\
+          -A B -p tcp -j DROP\nCOMMIT\n",
+            "filter",
+            "B",
+            Some(2),
+            false,
+        ),
+        (
+            "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p tcp --dport 22 -j DROP\nCOMMIT\n",
+            "raw",
+            "PREROUTING",
+            Some(1),
+            false,
+        ),
+        (
+            "*mangle\n:INPUT DROP [0:0]\nCOMMIT\n*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -j ACCEPT\nCOMMIT\n",
+            "mangle",
+            "INPUT",
+            None,
+            false,
+        ),
+        (
+            "*filter\n:OUTPUT DROP [0:0]\n:INPUT DROP [0:0]\n-A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n",
+            "filter",
+            "OUTPUT",
+            None,
+            true,
+        ),
+        (
+            "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A INPUT -p tcp -j REJECT\n-A OUTPUT -p icmp -j DROP\nCOMMIT\n",
+            "filter",
+            "INPUT",
+            Some(1),
+            false,
+        ),
+        (
+            "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j LOG\n-A INPUT -p tcp -j NFQUEUE\nCOMMIT\n",
+            "filter",
+            "INPUT",
+            Some(2),
+            false,
+        ),
+    ];
+    for (rules, table, chain, rule, reply) in cases {
+        let mut lab = Lab::new();
+        lab.listen(&[22]);
+        lab.host("iptables-legacy-restore", rules);
+        let mut held = None;
+        let found = counted(&lab, Family::V4, Side::World, |lab| {
+            let (flow, socket) = dial(&lab.world, WORLD, at(HOST, 22));
+            held = Some(socket);
+            flow
+        });
+        assert_eq!(
+            found,
+            legacy(Family::V4, table, chain, rule, reply),
+            "{rules}"
+        );
+    }
+}
+
+#[test]
+fn legacy_rules_for_ipv6_and_for_what_the_host_sends() {
+    let lab = Lab::new();
+    let rules = "*filter\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -p udp --dport 53 -j DROP\n\
+        -A INPUT -p udp --dport 53 -j DROP\n-A INPUT -p udp --dport 54 -j DROP\nCOMMIT\n";
+    lab.host("ip6tables-legacy-restore", rules);
+    let send = |lab: &Lab| datagram(&lab.host, HOST6, at(WORLD6, 53)).0;
+    let found = counted(&lab, Family::V6, Side::Host, send);
+    assert_eq!(
+        found,
+        legacy(Family::V6, "filter", "OUTPUT", Some(1), false)
+    );
+    let send = |lab: &Lab| datagram(&lab.world, WORLD6, at(HOST6, 53)).0;
+    let found = counted(&lab, Family::V6, Side::World, send);
+    assert_eq!(found, legacy(Family::V6, "filter", "INPUT", Some(1), false));
+    // Over `lo`: in by INPUT, and yet no answer.
+    let send = |lab: &Lab| datagram(&lab.host, HOST6, at(HOST6, 54)).0;
+    let found = counted(&lab, Family::V6, Side::Host, send);
+    assert_eq!(found, legacy(Family::V6, "filter", "INPUT", Some(2), false));
+}
+
+#[test]
+fn both_kinds_of_rules_at_once() {
+    let mut lab = Lab::new();
+    lab.listen(&[22]);
+    lab.host(
+        "iptables-legacy-restore",
+        "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -p tcp -j REJECT --reject-with tcp-reset\nCOMMIT\n",
+    );
+    lab.nft(
+        "table inet f { chain out { type filter hook output priority 0; tcp flags rst drop; }; }",
+    );
+    let mut tracer = lab.tracer(&[]);
+    let mut held = None;
+    let found = counted(&lab, Family::V4, Side::World, |lab| {
+        let (flow, socket) = dial(&lab.world, WORLD, at(HOST, 22));
+        held = Some((flow, socket));
+        flow
+    });
+    let (flow, _socket) = held.unwrap();
+    let traced = lab.stopped_where(&mut tracer, |stopped| stopped.flow == Some(flow));
+    assert_eq!(traced.spot, spot("inet f", "out", Some(1), true));
+    assert_eq!(found, legacy(Family::V4, "filter", "INPUT", Some(1), false));
+    assert_eq!(deciding(&flow, &[traced], Some(&found)), Some(found));
 }
