@@ -32,6 +32,8 @@ pub struct Rule {
     pub packets: u64,
     /// Target, or chain; empty for a rule that only counts.
     pub target: String,
+    /// Whether packets for a program go on where none listens (`--queue-bypass`).
+    pub bypass: bool,
 }
 
 impl Table {
@@ -54,6 +56,7 @@ impl Table {
                     chain.rules.push(Rule {
                         packets: packets(count),
                         target: target(rest).to_owned(),
+                        bypass: rest.contains(&"--queue-bypass"),
                     });
                 }
                 _ => {}

@@ -6,11 +6,14 @@
 mod attribution;
 mod counted;
 mod counters;
+mod legacy_places;
+mod legacy_trace;
 mod moves;
 mod packet;
 mod places;
 mod trace;
 mod trace_message;
+mod trace_socket;
 mod trace_table;
 
 use serde::{Deserialize, Serialize};

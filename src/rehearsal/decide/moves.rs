@@ -26,7 +26,7 @@ pub struct Move<'a> {
 }
 
 /// What becomes of packets that a rule or policy counted.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
     /// No packet goes on.
     Stops,
@@ -96,7 +96,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn effect(target: &str) -> Effect {
+/// What the built-in target, or policy, of this name does.
+pub fn effect(target: &str) -> Effect {
     if STOPPING.contains(&target) {
         Effect::Stops
     } else if PASSING.contains(&target) {
