@@ -187,7 +187,7 @@ impl Tracer {
         }
         self.flows.forget(step.id);
         // While rules are replaced, a copy stands in for them: no rule of anybody's.
-        if is_stand_in(&step.table) {
+        if is_stand_in(&step.table) || belongs == Belongs::Nowhere {
             return None;
         }
         let (chain, rule) = match step.rule {
@@ -204,6 +204,10 @@ impl Tracer {
     }
 
     fn arrive(&mut self, one: &Arrival) -> Option<Stopped> {
+        let belongs = self.flows.attribute(one.packet);
+        if belongs == Belongs::Nowhere {
+            return None;
+        }
         let (rule, fate) = match self
             .legacy
             .find(one.family, &one.table, &one.chain, one.number)
@@ -214,7 +218,6 @@ impl Tracer {
                 return None;
             }
         };
-        let belongs = self.flows.attribute(one.packet);
         match fate {
             Fate::On => return None,
             Fate::Stopped => {}
