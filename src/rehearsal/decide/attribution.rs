@@ -72,7 +72,8 @@ impl Attribution {
         self.packets.remove(&id);
     }
 
-    fn attribute(&mut self, packet: Packet) -> Belongs {
+    /// Where a packet belongs, by nothing but its addresses.
+    pub fn attribute(&mut self, packet: Packet) -> Belongs {
         let (sent, answer) = match packet {
             Packet::Of { sent, answer } => (sent, answer),
             Packet::Neighbour { answer } => return Belongs::Neighbours(answer),

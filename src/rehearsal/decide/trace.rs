@@ -1,39 +1,30 @@
-//! Following packets through nf_tables rules, native ones and those of iptables-nft.
+//! Following packets through the rules of a namespace.
 //!
-//! The kernel tells of every rule that matches a traced packet, and of the policy that it
-//! meets (`NFNLGRP_NFTRACE`). Tracing changes no verdict. Legacy tables do not tell; see
-//! [`Counters`](super::Counters).
+//! The kernel tells of every nf_tables rule that matches a traced packet, and of the policy
+//! that it meets (`NFNLGRP_NFTRACE`): of native rules and of those of iptables-nft. Legacy
+//! tables tell of the same packets in the log. Tracing changes no verdict.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::pending;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::io::{Errno, retry_on_intr};
-use rustix::net::netlink::{NETFILTER, SocketAddrNetlink};
-use rustix::net::{
-    AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with, sockopt,
-};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use rustix::io::Errno;
+use rustix::net::netlink::NETFILTER;
 
 use super::super::Flow;
 use super::attribution::{Attribution, Belongs};
+use super::legacy_places::{Fate, LegacyPlaces};
+use super::legacy_trace::Arrival;
 use super::places::Places;
 use super::trace_message::{Outcome, Step};
+use super::trace_socket::Sockets;
 use super::trace_table::{Gate, Tables, gate, is_tracing};
 use super::{Spot, Stopped};
 use crate::checkpoint::Part;
-use crate::netlink::{Messages, Socket};
+use crate::legacy;
+use crate::netlink::Socket;
 use crate::netns::NetNs;
 use crate::nftables::{self, Ruleset, is_stand_in};
-
-/// `NFNLGRP_NFTRACE` is group 9, the ninth bit.
-const NFNLGRP_NFTRACE: u32 = 1 << 8;
-/// A packet takes some ten messages of 1 KiB each; memory is taken only as they come.
-const RECEIVE_BUFFER_BYTES: usize = 64 << 20;
-/// Longer than any one message of a trace.
-const MESSAGE_BYTES: usize = 64 << 10;
 
 /// Why packets cannot be traced.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +45,9 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Tracer {
     tables: Tables,
-    events: OwnedFd,
-    buffer: Vec<u8>,
+    sockets: Sockets,
     places: Places,
+    legacy: LegacyPlaces,
     flows: Attribution,
     found: VecDeque<Stopped>,
     queued: BTreeSet<Flow>,
@@ -74,13 +65,13 @@ impl Tracer {
     }
 
     fn here(devices: &[String]) -> Result<Self, Error> {
-        let events = listen()?;
+        let sockets = Sockets::open()?;
         let socket = Socket::open(NETFILTER).map_err(nftables::Error::from)?;
         Ok(Self {
             tables: Tables::make(socket, devices)?,
-            events,
-            buffer: vec![0; MESSAGE_BYTES],
+            sockets,
             places: Places::default(),
+            legacy: LegacyPlaces::default(),
             flows: Attribution::default(),
             found: VecDeque::new(),
             queued: BTreeSet::new(),
@@ -90,9 +81,10 @@ impl Tracer {
 
     /// The rules that packets meet from now on, as captured in the namespace after they were
     /// brought there. Packets that were stopped before were stopped by those known before.
-    pub fn rules(&mut self, ruleset: &Ruleset) {
+    pub fn rules(&mut self, ruleset: &Ruleset, tables: &legacy::Tables) {
         self.collect();
         self.places = Places::of(ruleset);
+        self.legacy = LegacyPlaces::of(tables);
     }
 
     /// Makes a flow known before its first packet is seen; without this, the first packet
@@ -109,20 +101,11 @@ impl Tracer {
             if let Some(stopped) = self.found.pop_front() {
                 return stopped;
             }
-            if self.readable().await.is_err() {
+            if self.sockets.readable().await.is_err() {
                 self.lost = true;
                 pending::<()>().await;
             }
         }
-    }
-
-    #[allow(
-        deprecated,
-        reason = "what replaces it is unsafe; the borrow keeps the file open"
-    )]
-    async fn readable(&self) -> io::Result<()> {
-        let events = AsyncFd::with_interest(self.events.as_fd(), Interest::READABLE)?;
-        events.readable().await.map(|_| ())
     }
 
     /// All packets that were stopped up to now and not yet told of.
@@ -145,6 +128,13 @@ impl Tracer {
         &self.queued
     }
 
+    /// Whether legacy tables are heard too, where the kernel was built to have them traced;
+    /// else [`Counters`](super::Counters) have to do.
+    #[must_use]
+    pub const fn hears_legacy(&self) -> bool {
+        self.sockets.hears_legacy()
+    }
+
     /// Stops to trace; returns what was stopped up to now and not yet told of.
     ///
     /// # Errors
@@ -158,66 +148,47 @@ impl Tracer {
 
     /// Reads all that the kernel has told.
     fn collect(&mut self) {
-        loop {
-            let flags = RecvFlags::DONTWAIT;
-            let received = retry_on_intr(|| recv(&self.events, &mut self.buffer[..], flags));
-            let length = match received {
-                Ok((length, _)) => length,
-                Err(Errno::AGAIN) => return,
-                // The queue was full; what is in it can still be read.
-                Err(Errno::NOBUFS) => {
-                    self.lost = true;
-                    continue;
-                }
-                Err(_) => {
-                    self.lost = true;
-                    return;
-                }
-            };
-            let steps: Vec<Step> = Messages::new(&self.buffer[..length])
-                .filter_map(|message| Step::read(&message))
-                .collect();
-            for step in &steps {
-                self.follow(step);
-            }
-        }
+        let told = self.sockets.read();
+        self.lost |= told.lost;
+        let mut found = Vec::new();
+        found.extend(told.steps.iter().filter_map(|step| self.follow(step)));
+        found.extend(told.arrivals.iter().filter_map(|one| self.arrive(one)));
+        // A rule that rejects sends an answer, which may be stopped by rules that are heard first.
+        found.sort_by_key(|stopped| stopped.spot.reply);
+        self.found.extend(found);
     }
 
-    fn follow(&mut self, step: &Step) {
+    fn follow(&mut self, step: &Step) -> Option<Stopped> {
         let gate = is_tracing(&step.table).then(|| gate(&step.table, &step.chain));
         if let Some(packet) = step.packet {
             self.flows.see(step.id, gate == Some(Gate::First), packet);
         }
+        let belongs = self.flows.of(step.id);
         match step.outcome {
-            Outcome::On if gate == Some(Gate::Last) => self.flows.forget(step.id),
-            Outcome::On => {}
-            Outcome::Dropped => self.stop(step),
-            Outcome::Queued => {
-                if let Belongs::To(flow, _) = self.flows.of(step.id) {
-                    self.queued.insert(flow);
+            Outcome::On => {
+                if gate == Some(Gate::Last) {
+                    self.flows.forget(step.id);
                 }
-                self.stop(step);
+                return None;
+            }
+            Outcome::Dropped => {}
+            Outcome::Queued { bypass } => {
+                self.note_queued(belongs);
+                if bypass {
+                    return None;
+                }
             }
             Outcome::Stolen => {
                 let answers = |handle| self.places.answers(&step.table, handle);
-                if !step.rule.is_some_and(answers) {
-                    self.stop(step);
+                if step.rule.is_some_and(answers) {
+                    return None;
                 }
             }
         }
-    }
-
-    fn stop(&mut self, step: &Step) {
-        let belongs = self.flows.of(step.id);
         self.flows.forget(step.id);
-        let (flow, reply) = match belongs {
-            Belongs::To(flow, reply) => (Some(flow), reply),
-            Belongs::Neighbours(answer) => (None, answer),
-            Belongs::Nowhere => return,
-        };
         // While rules are replaced, a copy stands in for them: no rule of anybody's.
-        if is_stand_in(&step.table) {
-            return;
+        if is_stand_in(&step.table) || belongs == Belongs::Nowhere {
+            return None;
         }
         let (chain, rule) = match step.rule {
             None => (step.chain.as_str(), None),
@@ -225,34 +196,61 @@ impl Tracer {
                 Some((chain, number)) => (chain, Some(number)),
                 None => {
                     self.lost = true;
-                    return;
+                    return None;
                 }
             },
         };
-        self.found.push_back(Stopped {
-            flow,
-            spot: Spot {
-                part: Part::Nft(step.table.clone()),
-                chain: chain.to_owned(),
-                rule,
-                reply,
-            },
-        });
+        stopped(belongs, Part::Nft(step.table.clone()), chain, rule)
+    }
+
+    fn arrive(&mut self, one: &Arrival) -> Option<Stopped> {
+        let belongs = self.flows.attribute(one.packet);
+        if belongs == Belongs::Nowhere {
+            return None;
+        }
+        let (rule, fate) = match self
+            .legacy
+            .find(one.family, &one.table, &one.chain, one.number)
+        {
+            Some(found) => found,
+            None => {
+                self.lost = true;
+                return None;
+            }
+        };
+        match fate {
+            Fate::On => return None,
+            Fate::Stopped => {}
+            Fate::Queued { bypass } => {
+                self.note_queued(belongs);
+                if bypass {
+                    return None;
+                }
+            }
+        }
+        let part = Part::Legacy(one.family, one.table.clone());
+        stopped(belongs, part, &one.chain, rule)
+    }
+
+    fn note_queued(&mut self, belongs: Belongs) {
+        if let Belongs::To(flow, _) = belongs {
+            self.queued.insert(flow);
+        }
     }
 }
 
-/// A socket that gets what is traced in the calling thread's namespace.
-fn listen() -> Result<OwnedFd, Errno> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        Some(NETFILTER),
-    )?;
-    // Without the privilege to force it, the kernel's limit has to do.
-    if sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER_BYTES).is_err() {
-        sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES)?;
-    }
-    bind(&socket, &SocketAddrNetlink::new(0, NFNLGRP_NFTRACE))?;
-    Ok(socket)
+fn stopped(belongs: Belongs, part: Part, chain: &str, rule: Option<usize>) -> Option<Stopped> {
+    let (flow, reply) = match belongs {
+        Belongs::To(flow, reply) => (Some(flow), reply),
+        Belongs::Neighbours(answer) => (None, answer),
+        Belongs::Nowhere => return None,
+    };
+    let chain = chain.to_owned();
+    let spot = Spot {
+        part,
+        chain,
+        rule,
+        reply,
+    };
+    Some(Stopped { flow, spot })
 }

@@ -11,6 +11,7 @@ const FAMILY_HEADER_BYTES: usize = 4;
 const NF_VERDICT_MASK: u32 = 0xff;
 const NF_STOLEN: u32 = 2;
 const NF_QUEUE: u32 = 3;
+const NF_VERDICT_FLAG_QUEUE_BYPASS: u32 = 0x8000;
 
 /// One step of a packet through the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,8 +39,11 @@ pub enum Outcome {
     Dropped,
     /// The rule kept it (`NF_STOLEN`).
     Stolen,
-    /// It is handed to a program, or dropped where none listens.
-    Queued,
+    /// It is handed to a program.
+    Queued {
+        /// Whether it goes on where none listens; else it is gone.
+        bypass: bool,
+    },
 }
 
 impl Step {
@@ -106,7 +110,9 @@ const fn of_code(code: u32) -> Outcome {
     match code & NF_VERDICT_MASK {
         chain::DROP => Outcome::Dropped,
         NF_STOLEN => Outcome::Stolen,
-        NF_QUEUE => Outcome::Queued,
+        NF_QUEUE => Outcome::Queued {
+            bypass: code & NF_VERDICT_FLAG_QUEUE_BYPASS != 0,
+        },
         _ => Outcome::On,
     }
 }
@@ -128,9 +134,10 @@ mod tests {
             assert_eq!(of_code(code), Outcome::Dropped, "{code:#x}");
         }
         assert_eq!(of_code(2), Outcome::Stolen);
-        // Queue 5, with `NF_VERDICT_FLAG_QUEUE_BYPASS`.
-        assert_eq!(of_code(5 << 16 | 0x8000 | 3), Outcome::Queued);
+        let bypass = true;
+        assert_eq!(of_code(5 << 16 | 0x8000 | 3), Outcome::Queued { bypass });
         // Queue 40000 sets the sign bit.
-        assert_eq!(of_code(40_000 << 16 | 3), Outcome::Queued);
+        let bypass = false;
+        assert_eq!(of_code(40_000 << 16 | 3), Outcome::Queued { bypass });
     }
 }

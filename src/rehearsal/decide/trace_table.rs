@@ -26,7 +26,8 @@ const NF_INET_POST_ROUTING: u32 = 4;
 struct Hook {
     name: &'static str,
     number: u32,
-    /// `i32::MIN`: traced from here on. `i32::MAX`: shown once more, translated.
+    /// `i32::MIN`: traced from here on. Later: shown once more, translated, so that what
+    /// legacy rules tell of it can be understood, or answers to it.
     priority: i32,
 }
 
@@ -41,7 +42,7 @@ const fn hook(name: &'static str, number: u32, priority: i32) -> Hook {
 const IP: [Hook; 4] = [
     hook("prerouting", NF_INET_PRE_ROUTING, i32::MIN),
     hook("output", NF_INET_LOCAL_OUT, i32::MIN),
-    hook("input", NF_INET_LOCAL_IN, i32::MAX),
+    hook("input", NF_INET_LOCAL_IN, i32::MIN + 1),
     hook("postrouting", NF_INET_POST_ROUTING, i32::MAX),
 ];
 const ARP: [Hook; 2] = [
@@ -59,9 +60,11 @@ pub fn is_tracing(id: &TableId) -> bool {
 /// Where in its way a packet is that passes a chain of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
-    /// Before all rules of the host, or of the hook that it came in by first.
+    /// Before all rules, or all of an ingress hook.
     First,
-    /// Behind all of them.
+    /// On its way.
+    Middle,
+    /// Behind all rules.
     Last,
 }
 
@@ -73,8 +76,9 @@ pub fn gate(id: &TableId, name: &str) -> Gate {
         _ => &IP,
     };
     match hooks.iter().find(|hook| hook.name == name) {
+        Some(hook) if hook.priority == i32::MIN => Gate::First,
         Some(hook) if hook.priority == i32::MAX => Gate::Last,
-        _ => Gate::First,
+        _ => Gate::Middle,
     }
 }
 

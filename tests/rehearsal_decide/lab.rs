@@ -1,7 +1,6 @@
 //! A host and the world in network namespaces of their own, and packets between them.
-#![allow(dead_code, reason = "no test file uses all of it")]
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
@@ -14,6 +13,7 @@ use rustix::net::{
     socket_with,
 };
 use safe_apply::checkpoint::Part;
+use safe_apply::legacy::Tables;
 use safe_apply::netns::NetNs;
 use safe_apply::nftables::{Ruleset, TableId};
 use safe_apply::rehearsal::decide::{Spot, Stopped, Tracer};
@@ -24,6 +24,8 @@ pub const HOST: &str = "192.0.2.2";
 pub const WORLD: &str = "192.0.2.1";
 pub const HOST6: &str = "2001:db8::2";
 pub const WORLD6: &str = "2001:db8::1";
+/// The beginning of a chain that sees what comes in.
+pub const INPUT: &str = "type filter hook input priority 0;";
 /// A test that waits longer has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -32,6 +34,8 @@ pub fn tool(line: &str, input: &str) -> String {
     let words: Vec<&str> = line.split_whitespace().collect();
     let mut child = Command::new(words[0])
         .args(&words[1..])
+        // The host's own lock is nobody's business here.
+        .env("XTABLES_LOCKFILE", "/dev/null")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -122,8 +126,14 @@ impl Lab {
     pub fn tracer(&self, devices: &[&str]) -> Tracer {
         let devices: Vec<String> = devices.iter().map(|name| (*name).to_owned()).collect();
         let mut tracer = Tracer::install(&self.host, &devices).unwrap();
-        tracer.rules(&self.capture());
+        self.tell(&mut tracer);
         tracer
+    }
+
+    /// Tells a tracer what rules there are now.
+    pub fn tell(&self, tracer: &mut Tracer) {
+        let tables = self.host.enter(|| Tables::capture().unwrap());
+        tracer.rules(&self.capture(), &tables.unwrap());
     }
 
     /// The first packet of `flow` that is stopped.
@@ -193,7 +203,11 @@ pub fn datagram(from: &NetNs, source: &str, destination: SocketAddr) -> (Flow, U
     from.enter(|| {
         let socket = UdpSocket::bind(at(source, 0)).unwrap();
         socket.connect(destination).unwrap();
-        socket.send(b"x").unwrap();
+        // The host's own rules tell the sender at once.
+        match socket.send(b"x") {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied),
+        }
         let source = socket.local_addr().unwrap();
         let protocol = Protocol::Udp;
         (
