@@ -348,7 +348,8 @@ fn with_lines(text: &str) -> String {
             let (head, tail) = line.split_at(at);
             format!("{head} -m comment --comment L{number}{tail}")
         }
-        _ => line.to_owned(),
+        None if line.starts_with("-A") => format!("{line} -m comment --comment L{number}"),
+        Some(_) | None => line.to_owned(),
     };
     let lines: Vec<String> = (1..).zip(text.lines()).map(mark).collect();
     lines.join("\n") + "\n"
@@ -384,6 +385,21 @@ fn iptables_corpus() {
     }
 }
 
+/// Versions of nft differ in how they print numbers, counters, limits and braces.
+fn plain(rule: &str) -> String {
+    let words = rule
+        .split([' ', ',', '{', '}'])
+        .filter(|word| !word.is_empty());
+    let words = words.map(|word| match word.strip_prefix("0x") {
+        Some(digits) => format!("0x{}", digits.trim_start_matches('0')),
+        None => word.to_owned(),
+    });
+    let joined = words.collect::<Vec<_>>().join(" ");
+    joined
+        .replace(" packets 0 bytes 0", "")
+        .replace(" burst 5 packets", "")
+}
+
 #[test]
 fn nft_corpus() {
     let mut sum = Found::default();
@@ -399,19 +415,7 @@ fn nft_corpus() {
         scripts += 1;
         let sources = Sources::parse(&files, Resolved::Nft, false);
         let all = there.enter(|| chains(&[Kind::Nft], Resolved::Nft)).unwrap();
-        let lines: Vec<String> = String::from_utf8_lossy(&files[0].bytes)
-            .lines()
-            .map(str::to_owned)
-            .collect();
         for ((part, chain), rules) in &all {
-            // The corpus is what nft itself printed: it prints the same again.
-            let id = part.to_string();
-            let words: Vec<&str> = id.split(' ').skip(1).chain([chain.as_str()]).collect();
-            let listed = there
-                .enter(|| tool(&[&["nft", "list", "chain"], words.as_slice()].concat(), ""))
-                .unwrap()
-                .unwrap();
-            let printed: Vec<&str> = listed.lines().map(str::trim).collect();
             for at in 1..=rules.len() {
                 sum.rules += 1;
                 let spot = spot(part, chain, Some(at));
@@ -419,18 +423,12 @@ fn nft_corpus() {
                     continue;
                 };
                 sum.located += 1;
-                let told = there
-                    .enter(|| decision(&spot, &Sources::default(), rules.len(), 0))
-                    .unwrap();
-                assert!(!told.text.is_empty(), "{part} {chain} {at}");
-                let same = told.text == place.text || lines[place.line - 1].trim() == told.text;
-                let close = printed.contains(&lines[place.line - 1].trim());
-                assert!(
-                    same || close,
-                    "{}: {place:?}, not {}",
-                    path.display(),
-                    told.text
-                );
+                // The corpus is what nft itself printed: it prints the same again.
+                let nothing = Sources::default();
+                let told = there.enter(|| decision(&spot, &nothing, rules.len(), 0));
+                let told = told.unwrap().text;
+                let (one, two) = (plain(&place.text), plain(&told));
+                assert_eq!(one, two, "{}: {place:?}", path.display());
             }
         }
     }
