@@ -1,7 +1,7 @@
 //! Rules by name, and by file and line.
 
 use super::decide::Spot;
-use super::source::Sources;
+use super::source::{Place, SourceRule, Sources};
 use crate::checkpoint::{Part, Snapshot};
 
 /// Finds the lines of rules.
@@ -10,17 +10,6 @@ pub struct Locator<'a> {
     sources: &'a Sources,
     before: &'a Snapshot,
     after: &'a Snapshot,
-}
-
-/// A place in a candidate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// The file, as the user named it.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// What stands there.
-    pub text: String,
 }
 
 impl<'a> Locator<'a> {
@@ -34,22 +23,29 @@ impl<'a> Locator<'a> {
         }
     }
 
-    /// The line of a rule or policy.
+    /// The line of a rule or policy; `None` where it is not the candidates', or that is not sure.
     #[must_use]
     pub fn locate(&self, spot: &Spot) -> Option<Place> {
-        let Some(number) = spot.rule else {
-            let policies = self.sources.policies.iter();
-            return policies
-                .filter(|one| one.part == spot.part && one.chain == spot.chain)
-                .map(|one| Place {
-                    file: one.file.clone(),
-                    line: one.line,
-                    text: format!("policy {}", one.policy),
-                })
-                .next_back();
-        };
-        let _ = number;
-        None
+        let count = |snapshot| rules(snapshot, &spot.part, &spot.chain);
+        if spot.rule.is_none() {
+            return self.sources.locate(spot, 0, 0);
+        }
+        let known = |rule: &SourceRule| rule.part == spot.part && rule.chain == spot.chain;
+        if !self.sources.rules.iter().any(known) {
+            return None;
+        }
+        let now = count(self.after);
+        let alone = self.sources.locate(spot, now, 0);
+        alone.or_else(|| self.sources.locate(spot, now, count(self.before)))
+    }
+
+    /// The rule itself where its line is known, else what people call it.
+    #[must_use]
+    pub fn quote(&self, spot: &Spot) -> String {
+        match self.locate(spot) {
+            Some(place) => format!("`{}`", excerpt(&place.text)),
+            None => self.name(spot),
+        }
     }
 
     /// What people call a rule or policy.
@@ -59,6 +55,20 @@ impl<'a> Locator<'a> {
             Some(number) => format!("rule {number} of chain {} in {}", spot.chain, spot.part),
             None => format!("the policy of chain {} in {}", spot.chain, spot.part),
         }
+    }
+}
+
+/// How much of a rule is shown, in characters.
+const EXCERPT: usize = 90;
+
+/// The beginning of a rule, on one line.
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 

@@ -289,7 +289,9 @@ fn step(one: &Expression<'_>, sets: &HashMap<&str, usize>) -> Step {
         }
         b"reject" => return Step::Both(other(None), Verdict::Drop),
         b"queue" => return Step::Both(other(None), Verdict::Queue),
-        b"masq" | b"redir" | b"nat" => return Step::Both(other(None), Verdict::Translate),
+        b"masq" | b"redir" | b"nat" | b"synproxy" => {
+            return Step::Both(other(None), Verdict::Translate);
+        }
         _ => None,
     };
     Step::Op(decoded.unwrap_or_else(|| other(destination(one).and_then(register))))
@@ -342,7 +344,9 @@ pub fn of_target(name: &str) -> Verdict {
         "DROP" | "REJECT" | "TARPIT" | "STEAL" => Verdict::Drop,
         "RETURN" => Verdict::Return,
         "NFQUEUE" | "QUEUE" => Verdict::Queue,
-        "DNAT" | "SNAT" | "MASQUERADE" | "REDIRECT" | "NETMAP" | "TPROXY" => Verdict::Translate,
+        "DNAT" | "SNAT" | "MASQUERADE" | "REDIRECT" | "NETMAP" | "TPROXY" | "SYNPROXY" => {
+            Verdict::Translate
+        }
         _ => Verdict::None,
     }
 }

@@ -98,6 +98,18 @@ impl Set {
         self.flags & (set::EVAL | set::TIMEOUT) != 0
     }
 
+    /// Whether it belongs to the one rule that uses it.
+    #[must_use]
+    pub const fn is_anonymous(&self) -> bool {
+        self.flags & set::ANONYMOUS != 0
+    }
+
+    /// Whether its elements are ranges.
+    #[must_use]
+    pub const fn is_ranges(&self) -> bool {
+        self.flags & set::INTERVAL != 0
+    }
+
     /// Whether `key` is in it, and what the map says; `None` is a key that is not known.
     #[must_use]
     pub fn lookup(&self, key: Option<&[u8]>) -> (Answer, Vec<&Verdict>) {

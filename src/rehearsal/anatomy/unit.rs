@@ -52,7 +52,11 @@ fn of_code(ops: &[Op], all: &Anatomy) -> Option<Vec<Unit>> {
                 }
                 let mut unit = std::mem::take(&mut loaded);
                 unit.extend(format!("in {from} {negated} {:?};", set.fields).into_bytes());
-                unit.extend(&set.content);
+                match set.is_anonymous() {
+                    true => unit.extend(&set.content),
+                    // What it holds may be another thing tomorrow.
+                    false => unit.extend(set.name.as_bytes()),
+                }
                 found.push(Unit(unit));
             }
             Op::Match {

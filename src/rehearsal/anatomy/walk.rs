@@ -87,6 +87,41 @@ impl<'a> Walk<'a> {
         })
     }
 
+    /// Where the packet certainly ends that `chain` certainly drops: a chain, and the place of a
+    /// rule in it, or its policy.
+    #[must_use]
+    pub fn end(&mut self, chain: &'a Chain) -> (&'a Chain, Option<usize>) {
+        let (mut at, mut found) = (chain, None);
+        // Deeper than the kernel lets jumps go.
+        for _ in 0..DEPTH {
+            let Some((place, verdicts)) = self.stopper(at) else {
+                break;
+            };
+            found = Some((at, Some(place)));
+            let next = match verdicts.as_slice() {
+                [Verdict::Jump(name) | Verdict::Goto(name)] => self.all.chain(&at.part, name),
+                _ => None,
+            };
+            let Some(next) = next.filter(|next| !self.through(next).passes) else {
+                break;
+            };
+            at = next;
+        }
+        found.unwrap_or((chain, None))
+    }
+
+    /// The first rule of `chain` behind which the packet certainly does not come.
+    fn stopper(&mut self, chain: &'a Chain) -> Option<(usize, Vec<&'a Verdict>)> {
+        for (at, rule) in chain.rules.iter().enumerate() {
+            let (answer, verdicts) = self.hits(rule);
+            let mut goes_on = |verdict: &&Verdict| self.verdict(chain, verdict, 0).1;
+            if answer == Answer::Yes && !verdicts.is_empty() && !verdicts.iter().any(&mut goes_on) {
+                return Some((at, verdicts));
+            }
+        }
+        None
+    }
+
     /// Whether it reaches the end of all base chains at `hook`, and none of their policies drops it.
     #[must_use]
     pub fn falls_through(&mut self, hook: Hook) -> bool {

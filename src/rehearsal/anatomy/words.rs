@@ -67,7 +67,7 @@ pub fn parse(words: &[&str]) -> (Vec<Clause>, Verdict) {
 }
 
 /// Targets that are no chains (iptables-extensions(8)); packets go on behind them.
-pub const EXTENSIONS: [&str; 33] = [
+pub const EXTENSIONS: [&str; 32] = [
     "ACCOUNT",
     "AUDIT",
     "CHECKSUM",
@@ -92,7 +92,6 @@ pub const EXTENSIONS: [&str; 33] = [
     "SECMARK",
     "SET",
     "SNPT",
-    "SYNPROXY",
     "SYSRQ",
     "TCPMSS",
     "TCPOPTSTRIP",

@@ -85,7 +85,7 @@ pub fn forwarded(all: &Anatomy, locator: &Locator<'_>) -> Vec<Limit> {
         found.push(Limit {
             message: format!(
                 "{}{more}: services that packets are sent on to (DNAT) are not rehearsed",
-                locator.name(first)
+                locator.quote(first)
             ),
             file: place.as_ref().map(|place| place.file.clone()),
             line: place.map(|place| place.line),

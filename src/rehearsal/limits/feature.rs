@@ -37,6 +37,8 @@ pub enum Feature {
     Cpu,
     /// What kind of an interface it comes in or goes out by.
     LinkKind,
+    /// Whether an interface is an Ethernet one.
+    Ethernet,
     /// Labels of `SELinux`.
     Label,
     /// A program is asked.
@@ -95,6 +97,7 @@ impl Feature {
             | Self::Fingerprint
             | Self::Cpu
             | Self::LinkKind
+            | Self::Ethernet
             | Self::Label
             | Self::Program
             | Self::Proxy
@@ -129,7 +132,8 @@ impl Feature {
             Self::Service => "it looks at the type of service (TOS, DSCP, ECN) that programs set",
             Self::Fingerprint => "it guesses the sender's operating system",
             Self::Cpu => "it looks at the processor that handles the packet",
-            Self::LinkKind => "it looks at what kind of interface it is",
+            Self::LinkKind => "it looks at what kind of interface it is, or at VLAN tags",
+            Self::Ethernet => "it looks at whether an interface is an Ethernet one",
             Self::Label => "it looks at security labels",
             Self::Program => "it asks a program, which is not in the rehearsal",
             Self::Proxy => "it hands packets to a proxy",

@@ -2,8 +2,11 @@
 
 use super::feature::Feature;
 use crate::rehearsal::anatomy::{
-    Anatomy, Body, Clause, Op, Origin, Rule, Verdict, ct, meta, payload_base,
+    Anatomy, Body, Clause, Compare, Op, Origin, Rule, Verdict, ct, meta, payload_base,
 };
+
+/// `ARPHRD_ETHER` (`linux/if_arp.h`).
+pub const ETHERNET: u16 = 1;
 
 /// What in `rule` a rehearsal does not show.
 #[must_use]
@@ -11,8 +14,11 @@ pub fn features(rule: &Rule, all: &Anatomy) -> Vec<Feature> {
     let mut found = Vec::new();
     match &rule.body {
         Body::Code(ops) => {
-            for op in ops {
+            for (at, op) in ops.iter().enumerate() {
                 of_op(op, all, &mut found);
+                if is_link_type(op) {
+                    found.push(of_link_type(ops.get(at + 1)));
+                }
             }
         }
         Body::Words(clauses) => of_words(clauses, &mut found),
@@ -25,25 +31,44 @@ pub fn features(rule: &Rule, all: &Anatomy) -> Vec<Feature> {
     found
 }
 
+const fn is_link_type(op: &Op) -> bool {
+    let Op::Load { origin, .. } = op else {
+        return false;
+    };
+    matches!(origin, Origin::Meta(meta::IIFTYPE | meta::OIFTYPE))
+}
+
+/// `ether saddr` asks first whether it is Ethernet.
+fn of_link_type(next: Option<&Op>) -> Feature {
+    match next {
+        Some(Op::Compare { how, data, .. })
+            if *how == Compare::Equal && data.as_slice() == ETHERNET.to_ne_bytes() =>
+        {
+            Feature::Ethernet
+        }
+        _ => Feature::LinkKind,
+    }
+}
+
 /// Whether what the rule finds makes a difference to any packet.
 #[must_use]
 pub fn matters(rule: &Rule, marks: bool) -> bool {
-    let maps = |op: &Op| matches!(op, Op::Lookup { verdict: true, .. });
+    let decides = |op: &Op| match op {
+        Op::Lookup { verdict, .. } => *verdict,
+        Op::Other { name, .. } => name == "tproxy",
+        _ => false,
+    };
     let writes = |op: &Op| match op {
         Op::Target { name, .. } => is_writing(name),
         // Without a register to fill, they write.
         Op::Other { name, to: None, .. } => {
-            matches!(
-                name.as_str(),
-                "meta" | "ct" | "dynset" | "notrack" | "synproxy"
-            )
+            matches!(name.as_str(), "meta" | "ct" | "dynset" | "notrack")
         }
-        Op::Other { name, .. } => name == "tproxy",
         _ => false,
     };
     rule.verdict != Verdict::None
         || match &rule.body {
-            Body::Code(ops) => ops.iter().any(|op| maps(op) || marks && writes(op)),
+            Body::Code(ops) => ops.iter().any(|op| decides(op) || marks && writes(op)),
             Body::Words(clauses) => clauses
                 .iter()
                 .any(|one| one.option == "-j" && marks && is_writing(one.value())),
@@ -78,7 +103,7 @@ pub fn reads_marks(all: &Anatomy) -> bool {
 fn is_writing(target: &str) -> bool {
     matches!(
         target,
-        "MARK" | "CONNMARK" | "SET" | "CT" | "NOTRACK" | "HMARK" | "SYNPROXY"
+        "MARK" | "CONNMARK" | "SET" | "CT" | "NOTRACK" | "HMARK"
     )
 }
 
@@ -130,7 +155,7 @@ fn of_origin(origin: &Origin, length: usize) -> Option<Feature> {
             meta::CPU => Feature::Cpu,
             meta::SECPATH => Feature::Ipsec,
             meta::SECMARK => Feature::Label,
-            meta::IIFTYPE | meta::OIFTYPE | meta::IIFKIND | meta::OIFKIND => Feature::LinkKind,
+            meta::IIFKIND | meta::OIFKIND => Feature::LinkKind,
             meta::BRI_IIFNAME | meta::BRI_OIFNAME | meta::BRI_IIFPVID | meta::BRI_IIFVPROTO => {
                 Feature::BridgePort
             }
@@ -153,6 +178,8 @@ fn of_payload(base: u32, offset: usize, length: usize) -> Option<Feature> {
     Some(match (base, offset, length) {
         // Behind the Ethernet header: VLAN tags.
         (payload_base::LINK, 14.., _) => Feature::LinkKind,
+        // The EtherType.
+        (payload_base::LINK, 12, 2) => return None,
         (payload_base::LINK, _, _) => Feature::Hardware,
         // Traffic class, type of service; total and payload length; hop limit, time to live.
         (payload_base::NETWORK, 0, 2) | (payload_base::NETWORK, 1, 1) => Feature::Service,

@@ -59,7 +59,7 @@ pub struct Limits {
     pub list: Vec<Limit>,
     all: Anatomy,
     reach: Reach,
-    doubtful: BTreeMap<(usize, usize), Vec<Doubtful>>,
+    doubtful: BTreeMap<Place, Vec<Doubtful>>,
     bridged: Option<usize>,
 }
 
@@ -100,81 +100,99 @@ impl Limits {
 pub fn limits(input: &Limited<'_>) -> Limits {
     let all = Anatomy::of(input.rules);
     let locator = Locator::new(input.sources, input.checkpoint, input.rules);
-    let marks = find::reads_marks(&all);
-    // Rules of the same sort are told of once.
-    let mut sorts: BTreeMap<(bool, Feature), Vec<(usize, usize)>> = BTreeMap::new();
-    for (at, chain) in all.chains.iter().enumerate() {
-        for (number, rule) in chain.rules.iter().enumerate() {
-            if !find::matters(rule, marks) {
-                continue;
-            }
-            for feature in features(rule, &all) {
-                let decisive = match feature.weight() {
-                    Weight::All | Weight::Outbound => true,
-                    Weight::Listed(name) => addresses(input.live, &name).is_some(),
-                    Weight::None => false,
-                };
-                sorts
-                    .entry((!decisive, feature))
-                    .or_default()
-                    .push((at, number));
-            }
-        }
-    }
     let mut limits = Limits::default();
-    for ((informative, feature), rules) in sorts {
-        let place = limits.list.len();
-        let Some((chain, number)) = rules.first().copied() else {
+    let mut told = Vec::new();
+    for (feature, rules) in sorts(input, &all) {
+        let Some(limit) = limit(&all, &locator, &feature, &rules) else {
             continue;
         };
-        let Some(chain) = all.chains.get(chain) else {
+        let doubtful = match feature.weight() {
+            Weight::All => Some((false, None)),
+            Weight::Outbound => Some((true, None)),
+            Weight::Listed(name) => {
+                addresses(input.live, &name).map(|addresses| (false, Some(addresses)))
+            }
+            Weight::None => None,
+        };
+        let Some((outbound, addresses)) = doubtful else {
+            told.push(limit);
             continue;
-        };
-        let spot = Spot {
-            part: chain.part.clone(),
-            chain: chain.name.clone(),
-            rule: Some(number + 1),
-            reply: false,
-        };
-        let found = locator.locate(&spot);
-        let more = match rules.len() {
-            1 => String::new(),
-            count => format!(" (and {} more like it)", count - 1),
-        };
-        limits.list.push(Limit {
-            message: format!("{}{more}: {}", locator.name(&spot), feature.reason()),
-            file: found.as_ref().map(|found| found.file.clone()),
-            line: found.map(|found| found.line),
-            is_decisive: !informative,
-        });
-        if informative {
-            continue;
-        }
-        let doubtful = Doubtful {
-            limit: place,
-            outbound: feature.weight() == Weight::Outbound,
-            addresses: match feature.weight() {
-                Weight::Listed(name) => addresses(input.live, &name),
-                Weight::All | Weight::Outbound | Weight::None => None,
-            },
         };
         for rule in rules {
-            limits
-                .doubtful
-                .entry(rule)
-                .or_default()
-                .push(doubtful.clone());
+            limits.doubtful.entry(rule).or_default().push(Doubtful {
+                limit: limits.list.len(),
+                outbound,
+                addresses: addresses.clone(),
+            });
         }
+        limits.list.push(Limit {
+            is_decisive: true,
+            ..limit
+        });
     }
     if let Some(limit) = elsewhere::bridge(&all, input.host) {
         limits.bridged = Some(limits.list.len());
         limits.list.push(limit);
     }
+    limits.list.extend(told);
     limits.list.extend(elsewhere::forwarded(&all, &locator));
     limits.list.extend(elsewhere::unread(input.live));
     limits.reach = Reach::new(&all, limits.doubtful.keys().copied().collect());
     limits.all = all;
     limits
+}
+
+/// A rule: places of its chain and of itself.
+type Place = (usize, usize);
+
+/// Rules by what a rehearsal does not show of them.
+fn sorts(input: &Limited<'_>, all: &Anatomy) -> BTreeMap<Feature, Vec<Place>> {
+    let marks = find::reads_marks(all);
+    // `ARPHRD_LOOPBACK`
+    let is_ethernet = |hardware: u16| matches!(hardware, find::ETHERNET | 772);
+    let ethernet = (input.host.links.values()).all(|link| is_ethernet(link.hardware));
+    let mut sorts: BTreeMap<Feature, Vec<Place>> = BTreeMap::new();
+    for (at, chain) in all.chains.iter().enumerate() {
+        for (number, rule) in chain.rules.iter().enumerate() {
+            if find::matters(rule, marks) {
+                for feature in features(rule, all) {
+                    sorts.entry(feature).or_default().push((at, number));
+                }
+            }
+        }
+    }
+    if ethernet {
+        sorts.remove(&Feature::Ethernet);
+    }
+    sorts
+}
+
+/// Tells of rules of one sort once.
+fn limit(
+    all: &Anatomy,
+    locator: &Locator<'_>,
+    feature: &Feature,
+    rules: &[Place],
+) -> Option<Limit> {
+    let (chain, number) = rules.first()?;
+    let chain = all.chains.get(*chain)?;
+    let spot = Spot {
+        part: chain.part.clone(),
+        chain: chain.name.clone(),
+        rule: Some(number + 1),
+        reply: false,
+    };
+    let place = locator.locate(&spot);
+    let more = match rules.len() {
+        1 => String::new(),
+        count => format!(" (and {} more like it)", count - 1),
+    };
+    Some(Limit {
+        message: format!("{}{more}: {}", locator.quote(&spot), feature.reason()),
+        file: place.as_ref().map(|place| place.file.clone()),
+        line: place.map(|place| place.line),
+        is_decisive: false,
+    })
 }
 
 /// The addresses in a list, if there are any.
