@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use super::advice::{Advised, advise};
 use super::limits::{Limit, Limited, Limits, Live, limits, sends_on};
 use super::plan::Ask;
 use super::probe::Outcome;
@@ -74,6 +75,15 @@ pub fn report(
         forwards: sends_on(rules),
         forwarded: sends_on(rehearsal.checkpoint),
     };
+    let advised = Advised {
+        candidates: rehearsal.candidates,
+        sources,
+        checkpoint: rehearsal.checkpoint,
+        compiled: rules,
+        host: rehearsal.host,
+        noflush: rehearsal.how.noflush,
+        session: rehearsal.you.map(|you| (you.peer, you.login)),
+    };
     let session = judge.session(sources);
     let rows = judge.rows();
     let requirements = judge.requirements(&rows);
@@ -83,7 +93,7 @@ pub fn report(
         rows,
         requirements,
         way_back: after.way_back.as_ref().map(Vec::is_empty),
-        advice: Vec::new(),
+        advice: advise(&advised),
         not_rehearsed: judge.not_rehearsed(),
         milliseconds: 0,
     }

@@ -2,6 +2,8 @@
 //! host, and real packets are sent through them. The verdict is the kernel's own.
 
 pub mod advice;
+pub mod anatomy;
+mod baseline;
 pub mod conntrack;
 pub mod decide;
 pub mod host;

@@ -11,11 +11,12 @@ use anyhow::{Context, Result, anyhow};
 use super::baseline::baseline;
 use super::host::Host;
 use super::judge::{self, Heard};
+use super::locate::{self, Locator};
 use super::plan::{Ask, Plan};
 use super::probe::{Answer, OldSession, Outcome};
 use super::report::{Peer, Report};
 use super::scene::Scene;
-use super::source::Sources;
+use super::source::{Sources, Teller};
 use super::you::You;
 use crate::candidate::{Candidate, How};
 use crate::checkpoint::Snapshot;
@@ -60,6 +61,13 @@ pub struct Seen {
     /// Why packets between a peer and an address of this host would not take the way here that
     /// they take on the host.
     pub doubts: BTreeMap<(IpAddr, IpAddr), String>,
+}
+
+/// What became of all probes under one ruleset.
+struct Answers {
+    old: Option<Result<Answer, String>>,
+    login: Option<Answer>,
+    rows: Vec<Answer>,
 }
 
 impl Rehearsal<'_> {
@@ -114,8 +122,8 @@ impl Rehearsal<'_> {
             .bring(rules)
             .context("the live rules cannot be loaded in a scratch network namespace")?;
         scene.trace();
-        let (login, rows) = runtime()?.block_on(self.ask_all(&mut scene));
-        self.seen(&scene, sources, rules, login, rows)
+        let answers = runtime()?.block_on(self.ask_all(&mut scene));
+        self.seen(&scene, sources, rules, answers)
     }
 
     /// What is seen while the candidate replaces the live rules, and after that.
@@ -139,9 +147,9 @@ impl Rehearsal<'_> {
             Some(Err(reason)) => Some(Err(reason.clone())),
             None => None,
         };
-        let (login, rows) = runtime.block_on(self.ask_all(&mut scene));
-        let mut seen = self.seen(&scene, sources, compiled, login, rows)?;
-        seen.old = old.map(|old| old.map(|answer| self.heard(&scene, sources, compiled, answer)));
+        let mut answers = runtime.block_on(self.ask_all(&mut scene));
+        answers.old = old;
+        let mut seen = self.seen(&scene, sources, compiled, answers)?;
         drop(session);
         seen.way_back = Some(self.way_back(&mut scene));
         Ok(seen)
@@ -177,7 +185,7 @@ impl Rehearsal<'_> {
     }
 
     /// The login first, and alone: rules that count must not count the other probes.
-    async fn ask_all(&self, scene: &mut Scene) -> (Option<Answer>, Vec<Answer>) {
+    async fn ask_all(&self, scene: &mut Scene) -> Answers {
         let login = match &self.plan.login {
             Some(ask) => scene
                 .ask(std::slice::from_ref(ask))
@@ -186,25 +194,42 @@ impl Rehearsal<'_> {
                 .next(),
             None => None,
         };
-        (login, scene.ask(&self.plan.asks).await)
+        Answers {
+            old: None,
+            login,
+            rows: scene.ask(&self.plan.asks).await,
+        }
     }
 
+    /// Looks the deciding rules up while they are still there.
     fn seen(
         &self,
         scene: &Scene,
         sources: &Sources,
         rules: &Snapshot,
-        login: Option<Answer>,
-        rows: Vec<Answer>,
+        answers: Answers,
     ) -> Result<Seen> {
-        let heard = |answer| self.heard(scene, sources, rules, answer);
-        let mut seen = Seen {
-            login: login.map(heard),
-            rows: rows.into_iter().map(heard).collect(),
-            limits: scene.stage().limits().to_vec(),
-            doubts: self.doubts(scene),
-            ..Seen::default()
-        };
+        let locator = Locator::new(sources, self.checkpoint, rules);
+        let mut seen = scene.stage().server().enter(|| {
+            let mut teller = Teller::new(sources);
+            let mut heard = |answer: Answer| Heard {
+                decision: answer.spot.as_ref().map(|spot| {
+                    let kept = locator.kept(spot);
+                    teller.decision(spot, locate::rules(rules, &spot.part, &spot.chain), kept)
+                }),
+                outcome: answer.outcome,
+                flow: answer.flow,
+                unruled: None,
+            };
+            Seen {
+                old: answers.old.map(|old| old.map(&mut heard)),
+                login: answers.login.map(&mut heard),
+                rows: answers.rows.into_iter().map(heard).collect(),
+                ..Seen::default()
+            }
+        })?;
+        seen.limits = scene.stage().limits().to_vec();
+        seen.doubts = self.doubts(scene);
         baseline(self, &mut seen)?;
         Ok(seen)
     }
@@ -217,27 +242,6 @@ impl Rehearsal<'_> {
         let outside = |ask: &&Ask| ask.peer != Peer::Loopback;
         let asks = self.plan.login.iter().chain(&self.plan.asks);
         asks.filter(outside).filter_map(doubt).collect()
-    }
-
-    /// Looks the deciding rule up while the rules are still there.
-    fn heard(&self, scene: &Scene, sources: &Sources, rules: &Snapshot, answer: Answer) -> Heard {
-        let decision = answer.spot.as_ref().and_then(|spot| {
-            let rules = super::locate::rules(rules, &spot.part, &spot.chain);
-            let made = sources
-                .rules
-                .iter()
-                .filter(|one| one.part == spot.part && one.chain == spot.chain);
-            let made: usize = made.map(|one| one.makes.unwrap_or(1)).sum();
-            let kept = rules.saturating_sub(made);
-            let work = || super::source::decision(spot, sources, rules, kept);
-            scene.stage().server().enter(work).ok()
-        });
-        Heard {
-            outcome: answer.outcome,
-            flow: answer.flow,
-            decision,
-            unruled: None,
-        }
     }
 
     /// Restores the checkpoint over the candidate; how it differs from what it was.

@@ -100,7 +100,7 @@ impl Scene {
     /// From here on packets that rules stop are seen; without it the rules stop them all the same.
     pub fn trace(&mut self) {
         if let Ok(mut tracer) = Tracer::install(self.stage.server(), &[]) {
-            tracer.rules(&self.held.nft);
+            tracer.rules(&self.held.nft, &self.held.legacy);
             self.tracer = Some(tracer);
         }
     }
