@@ -6,6 +6,9 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 
 mod help;
+mod rehearsal;
+
+pub use rehearsal::{Check, RehearsalOptions};
 
 /// Shortest time to confirm that may be asked for.
 pub const TIMEOUT_MIN: Duration = Duration::from_secs(1);
@@ -68,6 +71,17 @@ pub enum Backend {
     Legacy,
 }
 
+/// How rules are loaded.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Loading {
+    /// Which kernel interface iptables rules go to.
+    #[arg(long, value_enum, default_value_t = Backend::Auto, help_heading = "Rules")]
+    pub backend: Backend,
+    /// Add to the rules that are there instead of replacing them.
+    #[arg(long, help_heading = "Rules")]
+    pub noflush: bool,
+}
+
 /// Apply rules.
 #[derive(Debug, Clone, Args)]
 pub struct Apply {
@@ -77,17 +91,23 @@ pub struct Apply {
     /// Options shared with run.
     #[command(flatten)]
     pub options: Options,
-    /// Which kernel interface iptables rules go to.
-    #[arg(long, value_enum, default_value_t = Backend::Auto, help_heading = "Rules")]
-    pub backend: Backend,
-    /// Add to the rules that are there instead of replacing them.
-    #[arg(long, help_heading = "Rules")]
-    pub noflush: bool,
+    /// Options shared with check.
+    #[command(flatten)]
+    pub loading: Loading,
+    /// Options shared with check.
+    #[command(flatten)]
+    pub rehearsal: RehearsalOptions,
+    /// Apply without a rehearsal.
+    #[arg(long, conflicts_with_all = ["caller", "port", "require"], help_heading = "Rehearsal")]
+    pub no_rehearsal: bool,
 }
 
 /// Everything but applying.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Rehearse rules: whether they would lock you out, and what they change.
+    #[command(after_help = help::CHECK)]
+    Check(Check),
     /// Run a command that changes the firewall, under the same net.
     #[command(after_help = help::RUN)]
     Run(Run),

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use nix::unistd::Group;
 use serde::Deserialize;
 
+use crate::rehearsal::requirement::Requirement;
+
 /// Transactions kept as history unless the file says otherwise.
 pub const DEFAULT_HISTORY: usize = 50;
 /// The user ID of root.
@@ -18,6 +20,8 @@ pub struct Config {
     pub group: Option<String>,
     /// How many transactions are kept as history.
     pub history: usize,
+    /// What has to be open under any rules, besides what the command line requires.
+    pub require: Vec<Requirement>,
 }
 
 impl Default for Config {
@@ -25,6 +29,7 @@ impl Default for Config {
         Self {
             group: None,
             history: DEFAULT_HISTORY,
+            require: Vec::new(),
         }
     }
 }
@@ -54,7 +59,8 @@ impl Config {
     /// Reads the settings at `path`.
     ///
     /// # Errors
-    /// [`Error::Unreadable`]; [`Error::Invalid`] for a syntax error, an unknown key or a wrong type.
+    /// [`Error::Unreadable`]; [`Error::Invalid`] for a syntax error, an unknown key, a wrong type or a
+    /// requirement that is none.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -104,10 +110,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_both_settings() {
-        let config = Config::parse("group = \"netadmin\"\nhistory = 7\n").unwrap();
+    fn reads_all_settings() {
+        let config = Config::parse(
+            "group = \"netadmin\"\nhistory = 7\nrequire = [\"tcp/443\", \"udp/53@198.51.100.7\"]\n",
+        )
+        .unwrap();
         assert_eq!(config.group.as_deref(), Some("netadmin"));
         assert_eq!(config.history, 7);
+        let required: Vec<String> = config.require.iter().map(ToString::to_string).collect();
+        assert_eq!(required, ["tcp/443", "udp/53@198.51.100.7"]);
+    }
+
+    #[test]
+    fn names_the_line_of_a_requirement_that_is_none() {
+        let error =
+            Config::parse("history = 7\n\nrequire = [\n  \"tcp/443\",\n  \"tcp/https\",\n]\n")
+                .unwrap_err();
+        assert!(
+            error.contains("line 5") && error.contains("\"https\" is no port"),
+            "{error}"
+        );
+        let error = Config::parse("require = [443]").unwrap_err();
+        assert!(error.contains("a requirement such as"), "{error}");
+        assert!(Config::parse("require = \"tcp/443\"").is_err());
     }
 
     #[test]

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use assert_cmd::Command;
+use clap::Parser;
 use proptest::prelude::*;
-use safe_apply::cli::{TIMEOUT_MAX, TIMEOUT_MIN, timeout};
+use safe_apply::cli::{Cli, TIMEOUT_MAX, TIMEOUT_MIN, Verb, timeout};
 
-const VERBS: [&str; 9] = [
-    "run", "confirm", "rollback", "extend", "status", "history", "show", "recover", "demo",
+const VERBS: [&str; 10] = [
+    "check", "run", "confirm", "rollback", "extend", "status", "history", "show", "recover", "demo",
 ];
 
 /// Exit status, standard output, standard error. The state directories lead nowhere, so that no
@@ -112,6 +113,73 @@ fn bad_timeouts_are_usage_errors() {
 fn a_verb_after_options_is_pointed_out() {
     is_usage_error(&["--json", "status"], "./status");
     is_usage_error(&["rules.v4", "confirm"], "./confirm");
+}
+
+#[test]
+fn check_takes_rules_or_the_live_ones() {
+    is_usage_error(&["check"], "RULES");
+    is_usage_error(&["check", "--live", "rules.v4"], "--live");
+    is_usage_error(&["check", "--live", "--noflush"], "--live");
+    is_usage_error(&["check", "status"], "./status");
+    is_usage_error(&["--json", "check"], "./check");
+    let live = Cli::try_parse_from(["safe-apply", "check", "--live", "--all", "--json"]).unwrap();
+    let Some(Verb::Check(live)) = live.verb else {
+        panic!("check is a verb");
+    };
+    assert!(live.live && live.all && live.json && live.rules.is_empty());
+    let files = ["safe-apply", "check", "--noflush", "v4:a", "v6:b"];
+    let Some(Verb::Check(files)) = Cli::try_parse_from(files).unwrap().verb else {
+        panic!("check is a verb");
+    };
+    assert_eq!(files.rules, ["v4:a", "v6:b"]);
+    assert!(files.loading.noflush && !files.live);
+}
+
+#[test]
+fn what_is_rehearsed_is_said_to_check_and_to_apply() {
+    let options = [
+        "--as",
+        "[2001:db8::7]:51234",
+        "--port",
+        "2222",
+        "--require",
+        "tcp/443",
+        "--require",
+        "udp/53@198.51.100.7",
+    ];
+    let apply = ["safe-apply", "rules.v4"].iter().chain(&options);
+    let check = ["safe-apply", "check", "rules.v4"].iter().chain(&options);
+    let apply = Cli::try_parse_from(apply).unwrap();
+    assert!(!apply.apply.no_rehearsal);
+    let Some(Verb::Check(check)) = Cli::try_parse_from(check).unwrap().verb else {
+        panic!("check is a verb");
+    };
+    for rehearsal in [apply.apply.rehearsal, check.rehearsal] {
+        let caller = rehearsal.caller.unwrap();
+        assert_eq!(caller.ip.to_string(), "2001:db8::7");
+        assert_eq!(caller.port, Some(51234));
+        assert_eq!(rehearsal.port, Some(2222));
+        let required: Vec<String> = rehearsal.require.iter().map(ToString::to_string).collect();
+        assert_eq!(required, ["tcp/443", "udp/53@198.51.100.7"]);
+    }
+}
+
+#[test]
+fn what_cannot_be_rehearsed_is_a_usage_error() {
+    for verb in [&["check", "rules.v4"][..], &["rules.v4"]] {
+        let with = |option, value| [verb, &[option, value][..]].concat();
+        is_usage_error(&with("--as", "home"), "\"home\" is no address");
+        is_usage_error(&with("--port", "0"), "--port");
+        is_usage_error(&with("--require", "tcp/ssh"), "\"ssh\" is no port");
+        is_usage_error(&with("--require", "443"), "tcp/443");
+    }
+    is_usage_error(
+        &["rules.v4", "--no-rehearsal", "--require", "tcp/443"],
+        "--no-rehearsal",
+    );
+    is_usage_error(&["check", "rules.v4", "--no-rehearsal"], "--no-rehearsal");
+    is_usage_error(&["run", "--require", "tcp/443", "--", "true"], "--require");
+    assert!(Cli::try_parse_from(["safe-apply", "rules.v4", "--no-rehearsal"]).is_ok());
 }
 
 #[test]

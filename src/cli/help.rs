@@ -3,6 +3,7 @@
 /// Below `safe-apply -h`.
 pub const SHORT: &str = "\
 Examples:
+  safe-apply check rules.v4       only rehearse: would these rules lock you out?
   safe-apply rules.v4             apply; restore after 60 s unless somebody confirms
   safe-apply confirm              keep the rules; type it in a new login
 
@@ -25,6 +26,12 @@ Examples:
   Rules from standard input:
       generate-rules | safe-apply -
 
+  Rehearse only. Applying does the same first, and refuses what would lock you out:
+      safe-apply check rules.v4
+
+  Refuse rules that close the web server, or DNS to one customer:
+      safe-apply --require tcp/443 --require udp/53@198.51.100.7 rules.v4
+
   The same net around a command:
       safe-apply run -- ufw enable
 
@@ -42,14 +49,15 @@ Exit status:
   2  usage; nothing was touched
   3  rolled back: not confirmed in time
   4  rolled back on request (Ctrl-C, SIGTERM, `safe-apply rollback`)
-  5  refused, for example a `confirm` that does not come over a new connection
+  5  refused: the rehearsal predicts a lockout, or something required is blocked;
+     or a `confirm` does not come over a new connection
   6  another transaction is pending
   7  the rollback is incomplete: the message says what differs and where the
      checkpoint lies
 
 Files:
   /etc/safe-apply.toml     group: whose members may confirm; history: how many past
-                           transactions are kept
+                           transactions are kept; require: what has to be open
   /var/lib/safe-apply/     transactions and their checkpoints
   /run/safe-apply/         lock and control socket
 
@@ -68,6 +76,24 @@ Examples:
 
 The command has the terminal. If it fails, or is still running at the end of the
 timeout, the rules from before are restored.";
+
+/// Below the help of `check`.
+pub const CHECK: &str = "\
+Examples:
+  safe-apply check rules.v4
+  safe-apply check --live
+  safe-apply check --as 203.0.113.7 rules.v4              somebody else's login
+  safe-apply check --as [2001:db8::7]:51234 --port 2222 rules.v6
+  safe-apply check --require tcp/443 --json v4:rules.v4 v6:rules.v6
+
+The rules are loaded into scratch network namespaces that look like this host,
+and real packets are sent through them. The live rules are not touched.
+
+Exit status:
+  0  the rules let you in, and everything required is open
+  1  the rules do not load, or nothing could be rehearsed
+  2  usage
+  5  a lockout is predicted, or something required is blocked";
 
 /// Below the help of `confirm`.
 pub const CONFIRM: &str = "\

@@ -1,4 +1,4 @@
-//! `NETLINK_SOCK_DIAG`: the TCP and Unix sockets of the calling thread's network namespace.
+//! `NETLINK_SOCK_DIAG`: the TCP, UDP and Unix sockets of the calling thread's network namespace.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -10,8 +10,10 @@ use crate::netlink::{self, Builder, Socket, find};
 
 /// `TCP_ESTABLISHED`, `net/tcp_states.h`.
 pub(super) const ESTABLISHED: u8 = 1;
-const CLOSE: u8 = 7;
-const LISTEN: u8 = 10;
+/// `TCP_CLOSE`; UDP sockets that are not connected are in this state, too.
+pub(crate) const CLOSE: u8 = 7;
+/// `TCP_LISTEN`.
+pub(crate) const LISTEN: u8 = 10;
 /// `TCP_CLOSING`, the last state that can be asked for.
 const CLOSING: u8 = 11;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -20,9 +22,16 @@ const NLM_F_DUMP: u16 = 0x300;
 const AF_UNIX: u8 = 1;
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
-const IPPROTO_TCP: u8 = 6;
+pub(crate) const IPPROTO_TCP: u8 = 6;
+pub(crate) const IPPROTO_UDP: u8 = 17;
 /// Length of `struct inet_diag_sockid`, in bytes.
 const SOCKID_BYTES: usize = 48;
+/// Where `idiag_if` stands in `struct inet_diag_msg`.
+const INTERFACE_AT: usize = 40;
+/// Length of `struct inet_diag_msg`, in bytes.
+const INET_DIAG_MSG_BYTES: usize = 72;
+/// Sent of every IPv6 socket that is listening or closed (`net/ipv4/inet_diag.c`).
+const INET_DIAG_SKV6ONLY: u16 = 11;
 /// `INET_DIAG_NOCOOKIE`: the kernel has no cookie for this socket.
 const NO_COOKIE: u64 = u64::MAX;
 const UDIAG_SHOW_PEER: u32 = 4;
@@ -56,12 +65,50 @@ fn bit(state: u8) -> u32 {
 }
 
 fn tcp(states: u32) -> Result<Vec<Connection>, Error> {
+    inet(IPPROTO_TCP, states, connection).map_err(Error::Connections)
+}
+
+/// A socket that is in no connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    /// Its address, inode and user.
+    pub socket: Connection,
+    /// The index of the interface that it is bound to, or 0.
+    pub interface: u32,
+    /// Whether it takes no IPv4 (`IPV6_V6ONLY`).
+    pub v6_only: bool,
+}
+
+/// The sockets of `protocol`, IPv4 and IPv6, that are in `state`: [`LISTEN`] or [`CLOSE`].
+///
+/// # Errors
+/// What the kernel says; `ENOENT` without the module `tcp_diag` or `udp_diag`.
+pub(crate) fn waiting(protocol: u8, state: u8) -> Result<Vec<Waiting>, netlink::Error> {
+    inet(protocol, bit(state), |bytes| {
+        let attributes = bytes.get(INET_DIAG_MSG_BYTES..)?;
+        let v6_only = find(attributes, INET_DIAG_SKV6ONLY)
+            .and_then(|flag| flag.payload.first())
+            .is_some_and(|flag| *flag != 0);
+        Some(Waiting {
+            socket: connection(bytes)?,
+            interface: number(bytes, INTERFACE_AT)?,
+            v6_only,
+        })
+    })
+}
+
+/// The sockets of `protocol`, IPv4 and IPv6, that are in one of `states`, each read with `read`.
+fn inet<T>(
+    protocol: u8,
+    states: u32,
+    read: impl Fn(&[u8]) -> Option<T> + Copy,
+) -> Result<Vec<T>, netlink::Error> {
     let mut found = Vec::new();
     for family in [AF_INET, AF_INET6] {
-        let mut request = vec![family, IPPROTO_TCP, 0, 0];
+        let mut request = vec![family, protocol, 0, 0];
         request.extend_from_slice(&states.to_ne_bytes());
         request.resize(request.len() + SOCKID_BYTES, 0);
-        found.extend(dump(&request, connection).map_err(Error::Connections)?);
+        found.extend(dump(&request, read)?);
     }
     Ok(found)
 }

@@ -18,7 +18,7 @@ pub(super) fn connection(local: &str, peer: &str, cookie: u64, inode: u64) -> Co
 }
 
 /// A directory that looks like `/proc`.
-pub(super) struct Proc {
+pub(crate) struct Proc {
     dir: tempfile::TempDir,
 }
 

@@ -10,13 +10,13 @@
 
 mod arrivals;
 mod assess;
-mod diag;
+pub(crate) mod diag;
 mod evidence;
 mod hint;
 mod judge;
 mod known;
 mod origin;
-mod process;
+pub(crate) mod process;
 mod session;
 mod sockets;
 mod terminal;
@@ -44,4 +44,4 @@ pub enum Error {
 }
 
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;

@@ -72,11 +72,8 @@ impl Process {
     /// # Errors
     /// As for [`Process::open_terminals`].
     pub fn sockets(&self) -> io::Result<BTreeSet<u64>> {
-        let inode = |target: &String| {
-            let inner = target.strip_prefix("socket:[")?.strip_suffix(']')?;
-            inner.parse().ok()
-        };
-        Ok(self.open_files()?.iter().filter_map(inode).collect())
+        let files = self.open_files()?;
+        Ok(files.iter().filter_map(|file| socket_inode(file)).collect())
     }
 
     /// The terminals it has open, such as `/dev/pts/3`.
@@ -126,6 +123,12 @@ impl Process {
     fn identity(&self) -> (i32, u64) {
         (self.pid, self.start_ticks)
     }
+}
+
+/// The inode of a socket from where a file descriptor points, such as `socket:[4711]`.
+pub(crate) fn socket_inode(target: &str) -> Option<u64> {
+    let inner = target.strip_prefix("socket:[")?.strip_suffix(']')?;
+    inner.parse().ok()
 }
 
 /// Reads `PID (COMM) STATE PPID …`; COMM may hold spaces and parentheses, so the last one counts.

@@ -1,9 +1,9 @@
 //! The guardian: the only process that writes to the kernel and the journal.
 
 mod announce;
-mod compile;
 mod confirm;
 mod control;
+mod copies;
 mod core;
 pub mod detach;
 mod driver;

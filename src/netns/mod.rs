@@ -5,7 +5,7 @@ mod links;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::thread;
 
@@ -79,6 +79,12 @@ impl NetNs {
                 .join()
         });
         done.unwrap_or_else(|_| Err(io::Error::other("the thread in the namespace died")))
+    }
+}
+
+impl AsFd for NetNs {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Everything works in the calling thread's network namespace.
 
-mod batch;
+pub(crate) mod batch;
 mod bring;
 mod canonical;
 mod capture;

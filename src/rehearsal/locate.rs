@@ -39,6 +39,17 @@ impl<'a> Locator<'a> {
         alone.or_else(|| self.sources.locate(spot, now, count(self.before)))
     }
 
+    /// How many rules of the chain were there before and stay: none where that explains the
+    /// place of the rule, else all.
+    #[must_use]
+    pub fn kept(&self, spot: &Spot) -> usize {
+        let count = |snapshot| rules(snapshot, &spot.part, &spot.chain);
+        match self.sources.locate(spot, count(self.after), 0) {
+            Some(_) => 0,
+            None => count(self.before),
+        }
+    }
+
     /// The rule itself where its line is known, else what people call it.
     #[must_use]
     pub fn quote(&self, spot: &Spot) -> String {

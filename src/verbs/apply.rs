@@ -26,7 +26,7 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
     if let Some(exit) = start::clear_the_way(store, &args.options)? {
         return Ok(exit);
     }
-    let backend = match backend(&candidates, args.backend) {
+    let backend = match backend(&candidates, args.loading.backend) {
         Ok(backend) => backend,
         Err(error) => {
             return Ok(refused(json, &error));
@@ -39,18 +39,26 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
     let work = Work::Rules {
         files,
         backend,
-        noflush: args.noflush,
+        noflush: args.loading.noflush,
     };
-    start::start(store, &transaction, &args.options, work, None)
+    let rehearsal = if args.no_rehearsal {
+        None
+    } else {
+        Some(start::wishes(store, &args.rehearsal)?)
+    };
+    start::start(store, &transaction, &args.options, work, rehearsal, None)
 }
 
-fn refused(json: bool, error: &candidate::Error) -> Exit {
+pub(super) fn refused(json: bool, error: &candidate::Error) -> Exit {
     let message = format!("{error}\nThe firewall is untouched.");
     start::refuse(json, error.exit(), &message)
 }
 
 /// Settles the backend, and that the tools for every file are there.
-fn backend(candidates: &[Candidate], choice: Backend) -> Result<Backend, candidate::Error> {
+pub(super) fn backend(
+    candidates: &[Candidate],
+    choice: Backend,
+) -> Result<Backend, candidate::Error> {
     let has = |kind: Kind| candidates.iter().any(|one| one.kind == kind);
     if has(Kind::Nft) {
         exec::find("nft")?;

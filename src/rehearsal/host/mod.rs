@@ -1,10 +1,26 @@
 //! What the rehearsal has to know about this host. Reads only, in the calling
 //! thread's network namespace.
 
+mod about;
+mod addresses;
+mod links;
+mod listening;
+mod needs;
+mod neighbours;
+mod path;
+mod policies;
+mod programs;
+mod read;
+mod routes;
+mod rtnetlink;
+mod sysctls;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Protocol;
+pub use path::{path_to, path_to_on};
+pub use read::Error;
 
 /// This host, as far as a rehearsal needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,7 +29,7 @@ pub struct Host {
     pub links: BTreeMap<u32, Link>,
     /// Addresses of the interfaces; those of `lo` included.
     pub addresses: Vec<Address>,
-    /// Routes of all tables but `local`, as dumped.
+    /// Routes of all tables; those that the kernel itself puts into `local` are left out.
     pub routes: Vec<Route>,
     /// Policy routing rules other than the kernel's own three, as dumped (`struct fib_rule_hdr`
     /// and attributes).

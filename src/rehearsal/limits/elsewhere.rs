@@ -2,6 +2,7 @@
 
 use super::{Limit, Live};
 use crate::checkpoint::Part;
+use crate::checkpoint::Snapshot;
 use crate::rehearsal::anatomy::{Anatomy, Body, Chain, Hook, Kind, Op, Verdict};
 use crate::rehearsal::decide::Spot;
 use crate::rehearsal::host::Host;
@@ -92,6 +93,14 @@ pub fn forwarded(all: &Anatomy, locator: &Locator<'_>) -> Vec<Limit> {
         });
     }
     found
+}
+
+/// Whether rules rewrite destinations, so that packets may be sent on to other hosts.
+#[must_use]
+pub fn sends_on(rules: &Snapshot) -> bool {
+    let all = Anatomy::of(rules);
+    let mut rules = all.chains.iter().flat_map(|chain| &chain.rules);
+    rules.any(|rule| is_dnat(&rule.body))
 }
 
 fn is_dnat(body: &Body) -> bool {

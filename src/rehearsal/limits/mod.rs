@@ -10,6 +10,7 @@ mod reach;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+pub use elsewhere::sends_on;
 pub use feature::{Feature, Weight};
 pub use find::features;
 pub use live::Live;

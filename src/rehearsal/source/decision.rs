@@ -2,10 +2,9 @@
 
 use super::option::Likeness;
 use super::place::of_rule;
-use super::printed::{BUILT_IN, Printed};
+use super::printed::{BUILT_IN, Maker, Printed};
 use super::same::compare;
 use super::{Place, SourceRule, Sources};
-use crate::candidate::Kind;
 use crate::checkpoint::Part;
 use crate::rehearsal::decide::Spot;
 use crate::rehearsal::report::Decision;
@@ -66,9 +65,7 @@ impl<'a> Teller<'a> {
         {
             return Some(of_rule(rule));
         }
-        let mut own = sources.rules.iter().filter(|rule| rule.part == spot.part);
-        let nft = own.any(|rule| rule.kind == Kind::Nft);
-        let printed = self.chain(spot, nft, rules)?;
+        let printed = self.chain(spot, rules)?;
         let this = printed.get(number.checked_sub(1)?)?;
         if let Some(rule) = by_number {
             let fits = compare(rule, this) != Likeness::Different;
@@ -85,8 +82,9 @@ impl<'a> Teller<'a> {
     }
 
     /// The rules of the chain as printed, if they are as many as there should be.
-    fn chain(&mut self, spot: &Spot, nft: bool, rules: usize) -> Option<Vec<&SourceRule>> {
-        let printed = self.printed.chain(&spot.part, &spot.chain, nft);
+    fn chain(&mut self, spot: &Spot, rules: usize) -> Option<Vec<&SourceRule>> {
+        let maker = self.sources.maker(&spot.part);
+        let printed = self.printed.chain(&spot.part, &spot.chain, maker);
         let here = |rule: &&SourceRule| rule.part == spot.part && rule.chain == spot.chain;
         let all: Vec<&SourceRule> = printed.rules.iter().filter(here).collect();
         (all.len() == rules).then_some(all)
@@ -94,17 +92,15 @@ impl<'a> Teller<'a> {
 
     /// What the tool prints.
     fn text(&mut self, spot: &Spot, rules: usize) -> String {
-        let sources = self.sources;
-        let mut own = sources.rules.iter().filter(|rule| rule.part == spot.part);
-        let nft = own.any(|rule| rule.kind == Kind::Nft);
         match spot.rule {
             Some(number) => {
-                let all = self.chain(spot, nft, rules).unwrap_or_default();
+                let all = self.chain(spot, rules).unwrap_or_default();
                 let rule = number.checked_sub(1).and_then(|at| all.get(at));
                 rule.map(|rule| rule.text.clone()).unwrap_or_default()
             }
             None => {
-                let printed = self.printed.chain(&spot.part, &spot.chain, nft);
+                let maker = self.sources.maker(&spot.part);
+                let printed = self.printed.chain(&spot.part, &spot.chain, maker);
                 let place = printed.locate(spot, rules, 0);
                 place.map_or_else(|| policy(spot), |place| place.text)
             }
@@ -113,6 +109,19 @@ impl<'a> Teller<'a> {
 }
 
 impl Sources {
+    /// Whose table it is, as far as the files tell.
+    pub(super) fn maker(&self, part: &Part) -> Maker {
+        let mut sections = self.layouts.sections.iter();
+        let mut chains = self.layouts.chains.keys();
+        if sections.any(|section| section.part == *part) {
+            Maker::Iptables
+        } else if chains.any(|(table, _)| table == part) {
+            Maker::Nft
+        } else {
+            Maker::Unknown
+        }
+    }
+
     /// Whether it is known how many rules the tool makes of each of the chain's.
     fn counts(&self, layout: &super::layout::Layout) -> bool {
         let mut indexes = layout.steps.iter().filter_map(super::layout::Step::rule);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::option;
+use super::option::{self, Likeness};
 use crate::checkpoint::Part;
 use crate::rehearsal::source::SourceRule;
 
@@ -139,22 +139,37 @@ impl Layout {
                 }
                 Step::Delete(at) => drop(chain.remove(known(&chain, *at)?.checked_sub(1)?)?),
                 Step::DeleteLike(text) => {
-                    let at = chain.iter().position(|slot| match slot {
-                        Slot::Kept | Slot::Many(_) => true,
-                        Slot::Rule(rule) => {
-                            rules(*rule).is_some_and(|rule| option::equal(&rule.text, text))
-                        }
-                    })?;
-                    match chain.remove(at)? {
-                        // Which of them went is known to the kernel alone.
-                        Slot::Kept | Slot::Many(_) => return None,
-                        Slot::Rule(_) => {}
-                    }
+                    let at = deleted(&chain, &rules, text)?;
+                    chain.remove(at);
                 }
             }
         }
         Some(chain)
     }
+}
+
+/// The place of the first rule that reads like `text`, if it is certain which that is.
+fn deleted<'a>(
+    chain: &VecDeque<Slot>,
+    rules: &impl Fn(usize) -> Option<&'a SourceRule>,
+    text: &str,
+) -> Option<usize> {
+    let mut found: Option<(usize, &str)> = None;
+    for (at, slot) in chain.iter().enumerate() {
+        let rule = match slot {
+            Slot::Kept | Slot::Many(_) => return None,
+            Slot::Rule(rule) => rules(*rule)?.text.as_str(),
+        };
+        match (option::compare(rule, text), found) {
+            (Likeness::Different, _) => {}
+            (Likeness::Possible, _) => return None,
+            (Likeness::Same, None) => found = Some((at, rule)),
+            // The tool minds the order of matches.
+            (Likeness::Same, Some((_, first))) if first != rule => return None,
+            (Likeness::Same, Some(_)) => {}
+        }
+    }
+    found.map(|(at, _)| at)
 }
 
 fn slots(index: usize, rule: &SourceRule) -> (Slot, usize) {

@@ -102,11 +102,6 @@ pub(super) fn split(line: &str) -> Vec<String> {
     parts
 }
 
-/// Whether `one` and `two` are certainly the same rule; command, chain and counters aside.
-pub(super) fn equal(one: &str, two: &str) -> bool {
-    compare(one, two) == Likeness::Same
-}
-
 /// Compares a rule of a file with one that the tool printed, or two of either sort.
 pub(super) fn compare(one: &str, two: &str) -> Likeness {
     let (one, two) = (options(one), options(two));

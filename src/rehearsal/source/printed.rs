@@ -17,33 +17,71 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const TABLES: [&str; 5] = ["filter", "nat", "mangle", "raw", "security"];
 pub(super) const BUILT_IN: [&str; 5] = ["INPUT", "FORWARD", "OUTPUT", "PREROUTING", "POSTROUTING"];
 
+const FOREIGN: &[u8] = b"use 'nft' tool";
+
+/// What nft rules hold that those of iptables never do.
+const NFT_ONLY: [&str; 4] = ["{", "@", "vmap", "map"];
+
 /// What the tools printed, each table and each chain once.
 #[derive(Debug, Default)]
 pub(super) struct Printed {
-    /// By table; of nft, by table and chain.
-    texts: BTreeMap<(Part, Option<String>), Sources>,
+    /// In iptables' language.
+    saved: BTreeMap<Part, Sources>,
+    /// In nft's.
+    listed: BTreeMap<(Part, String), Sources>,
+    /// Whether iptables made the table.
+    of_iptables: BTreeMap<Part, bool>,
+}
+
+/// Who made a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Maker {
+    Iptables,
+    Nft,
+    /// To be found out.
+    Unknown,
 }
 
 impl Printed {
-    /// The chain's rules in the language that they are best told in: that of iptables where
-    /// its tools made them, unless `nft` is wanted. Empty where no tool prints them.
-    pub fn chain(&mut self, part: &Part, chain: &str, nft: bool) -> &Sources {
-        let iptables = !nft && self.is_of_iptables(part);
-        let key = (part.clone(), (!iptables).then(|| chain.to_owned()));
-        self.texts.entry(key).or_insert_with(|| match part {
-            Part::Nft(id) => list_chain(id, chain),
+    /// The chain's table or the chain alone in the language that it was made in; empty where no
+    /// tool prints it.
+    pub fn chain(&mut self, part: &Part, chain: &str, maker: Maker) -> &Sources {
+        let iptables = match (part, maker) {
+            (Part::Legacy(..), _) | (_, Maker::Iptables) => true,
+            (_, Maker::Nft) => false,
+            (Part::Nft(id), Maker::Unknown) => *self
+                .of_iptables
+                .entry(part.clone())
+                .or_insert_with(|| made_by_iptables(id)),
+            (Part::Set(_), Maker::Unknown) => false,
+        };
+        if iptables {
+            let saved = self.saved.entry(part.clone());
+            return saved.or_insert_with(|| save(part));
+        }
+        let key = (part.clone(), chain.to_owned());
+        self.listed.entry(key).or_insert_with(|| match part {
+            Part::Nft(id) => list(id, Some(chain)),
             Part::Legacy(..) | Part::Set(_) => Sources::default(),
         })
     }
+}
 
-    /// Whether iptables made this table and its tools can print it.
-    pub fn is_of_iptables(&mut self, part: &Part) -> bool {
-        let key = (part.clone(), None);
-        let printed = self.texts.entry(key).or_insert_with(|| save(part));
-        let known = |chain: &String| BUILT_IN.contains(&chain.as_str());
-        let mut base = printed.policies.iter().map(|policy| &policy.chain);
-        !printed.policies.is_empty() && base.all(known)
+/// Whether a table looks like one of iptables': its names, a counter in every rule. Its tools
+/// print other rules too, and leave out what they do not understand (1.8.9).
+fn made_by_iptables(id: &TableId) -> bool {
+    if !TABLES.contains(&id.name.as_str()) || !matches!(id.family, 2 | 10) {
+        return false;
     }
+    let listed = list(id, None);
+    let base = |chain: &str| BUILT_IN.contains(&chain);
+    let mut chains = listed.layouts.chains.iter();
+    let names = chains.all(|((_, chain), layout)| base(chain) == layout.hook.is_some());
+    let counts = listed.rules.iter().all(|rule| {
+        let mut words = rule.text.split_ascii_whitespace();
+        words.clone().any(|word| word == "counter") && !words.any(|word| NFT_ONLY.contains(&word))
+    });
+    names && counts && !listed.layouts.chains.is_empty()
 }
 
 /// The table in iptables-save format; empty where it is none of iptables'.
@@ -73,12 +111,17 @@ fn save(part: &Part) -> Sources {
     read(tool, &["-t", table], kind, backend)
 }
 
-fn list_chain(id: &TableId, chain: &str) -> Sources {
+/// A table or a chain, without what it counted.
+fn list(id: &TableId, chain: Option<&str>) -> Sources {
     let id = id.to_string();
     let Some((family, table)) = id.split_once(' ') else {
         return Sources::default();
     };
-    let args = ["-s", "list", "chain", family, table, chain];
+    let what = if chain.is_some() { "chain" } else { "table" };
+    let args: Vec<&str> = ["-s", "list", what, family, table]
+        .into_iter()
+        .chain(chain)
+        .collect();
     read("nft", &args, Kind::Nft, Resolved::Nft)
 }
 
@@ -88,6 +131,10 @@ fn read(tool: &str, args: &[&str], kind: Kind, backend: Resolved) -> Sources {
     let Ok(bytes) = run.and_then(Run::success) else {
         return Sources::default();
     };
+    // What iptables' tools say, as a comment, of tables that nft made.
+    if bytes.windows(FOREIGN.len()).any(|some| some == FOREIGN) {
+        return Sources::default();
+    }
     let printed = Candidate {
         name: tool.to_owned(),
         path: None,

@@ -1,0 +1,61 @@
+//! The candidates as copied into the transaction's directory.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
+
+use crate::candidate::{Candidate, How, Resolved};
+use crate::cli::Backend;
+use crate::transaction::Transaction;
+use crate::transaction::store::Work;
+
+/// How `work` is compiled.
+#[must_use]
+pub const fn how(work: &Work) -> How {
+    match work {
+        Work::Rules {
+            backend, noflush, ..
+        } => How {
+            backend: match backend {
+                Backend::Nft => Some(Resolved::Nft),
+                Backend::Legacy => Some(Resolved::Legacy),
+                Backend::Auto => None,
+            },
+            noflush: *noflush,
+        },
+        Work::Command => How {
+            backend: None,
+            noflush: false,
+        },
+    }
+}
+
+/// Reads them; a command has none.
+///
+/// # Errors
+/// When a copy cannot be read, or is not what was copied.
+pub fn read_copies(transaction: &Transaction, work: &Work) -> Result<Vec<Candidate>> {
+    let Work::Rules { files, .. } = work else {
+        return Ok(Vec::new());
+    };
+    files
+        .iter()
+        .map(|file| {
+            let path = transaction.file(&file.copy);
+            let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+            let sha256: [u8; 32] = Sha256::digest(&bytes).into();
+            if sha256 != file.sha256 {
+                bail!("{} is not what was copied there", path.display());
+            }
+            Ok(Candidate {
+                name: file.name.clone(),
+                path: file.path.clone(),
+                cwd: file.cwd.clone(),
+                kind: file.kind,
+                bytes,
+                sha256,
+            })
+        })
+        .collect()
+}

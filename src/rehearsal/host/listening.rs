@@ -1,0 +1,276 @@
+//! The sockets that wait for others (`sock_diag(7)`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use super::Listening;
+use super::programs::{self, Programs};
+use crate::connection::diag::{self, CLOSE, IPPROTO_TCP, IPPROTO_UDP, LISTEN, Waiting};
+use crate::rehearsal::Protocol;
+
+const PORT_RANGE: &str = "net/ipv4/ip_local_port_range";
+const RESERVED_PORTS: &str = "net/ipv4/ip_local_reserved_ports";
+/// The kernel's own range (`net/ipv4/af_inet.c`).
+const DEFAULT_RANGE: RangeInclusive<u16> = 32768..=60999;
+
+/// The ports that the kernel gives to clients (`ip-sysctl.rst`).
+#[derive(Debug)]
+struct ClientPorts {
+    range: RangeInclusive<u16>,
+    reserved: Vec<RangeInclusive<u16>>,
+}
+
+impl ClientPorts {
+    fn new(sysctls: &BTreeMap<String, String>) -> Self {
+        let value = |name| sysctls.get(name).map_or("", String::as_str);
+        let mut ends = value(PORT_RANGE).split_whitespace().map(str::parse);
+        let range = match (ends.next(), ends.next()) {
+            (Some(Ok(first)), Some(Ok(last))) => first..=last,
+            _ => DEFAULT_RANGE,
+        };
+        // Such as `8080,9000-9010`.
+        let reserved = value(RESERVED_PORTS).split(',').filter_map(|one| {
+            let (first, last) = one.split_once('-').unwrap_or((one, one));
+            Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+        });
+        Self {
+            range,
+            reserved: reserved.collect(),
+        }
+    }
+
+    fn contain(&self, port: u16) -> bool {
+        self.range.contains(&port) && !self.reserved.iter().any(|range| range.contains(&port))
+    }
+}
+
+/// TCP sockets that listen and UDP sockets that are not connected, one of each kind, by port.
+/// UDP sockets that a program holds at a port which the kernel gives to clients are counted
+/// in `left_out`: most wait for an answer, not for others. Those of the kernel itself, such
+/// as tunnels, are held by nobody and stay. An IPv6 link-local address is good on the
+/// interface that its socket is bound to.
+pub(super) fn read(
+    proc_root: &Path,
+    sysctls: &BTreeMap<String, String>,
+    left_out: &mut Vec<String>,
+) -> Vec<Listening> {
+    let mut sockets = Vec::new();
+    for (protocol, number, state) in [
+        (Protocol::Tcp, IPPROTO_TCP, LISTEN),
+        (Protocol::Udp, IPPROTO_UDP, CLOSE),
+    ] {
+        match diag::waiting(number, state) {
+            Ok(found) => sockets.extend(found.into_iter().map(|one| (protocol, one))),
+            Err(error) => left_out.push(format!(
+                "what listens on {protocol} (kernel module {protocol}_diag): {error}"
+            )),
+        }
+    }
+    let inodes: BTreeSet<u64> = sockets.iter().map(|(_, one)| one.socket.inode).collect();
+    let programs = programs::find(proc_root, inodes);
+    // Clients come and go: one that is closed by now had nobody to hold it, either.
+    let left = diag::waiting(IPPROTO_UDP, CLOSE).unwrap_or_default();
+    let lasting: BTreeSet<u64> = left.iter().map(|one| one.socket.cookie).collect();
+    let kernels_own = |one: &Waiting| {
+        let held = programs.names.contains_key(&one.socket.inode);
+        programs.complete && !held && lasting.contains(&one.socket.cookie)
+    };
+    let clients = ClientPorts::new(sysctls);
+    select(sockets, &programs, &clients, kernels_own, left_out)
+}
+
+fn select(
+    sockets: Vec<(Protocol, Waiting)>,
+    programs: &Programs,
+    clients: &ClientPorts,
+    kernels_own: impl Fn(&Waiting) -> bool,
+    left_out: &mut Vec<String>,
+) -> Vec<Listening> {
+    let mut found: BTreeMap<(u16, Protocol, SocketAddr, u32, bool), Listening> = BTreeMap::new();
+    let mut waiting_clients = 0_usize;
+    let mut nameless = false;
+    for (protocol, one) in sockets {
+        let address = one.socket.tuple.local;
+        if address.port() == 0 {
+            continue;
+        }
+        let by_client = protocol == Protocol::Udp && clients.contain(address.port());
+        if by_client && !kernels_own(&one) {
+            waiting_clients += 1;
+            continue;
+        }
+        let Waiting {
+            socket,
+            interface,
+            v6_only,
+        } = one;
+        let program = programs.names.get(&socket.inode).cloned();
+        nameless |= program.is_none() && !programs.complete;
+        let key = (address.port(), protocol, address, interface, v6_only);
+        let listening = Listening {
+            protocol,
+            address,
+            v6_only,
+            device: (interface != 0).then_some(interface),
+            uid: socket.uid,
+            program,
+        };
+        // Several may share a port (SO_REUSEPORT).
+        let known = found.entry(key).or_insert_with(|| listening.clone());
+        if known.program.is_none() {
+            *known = listening;
+        }
+    }
+    if waiting_clients > 0 {
+        let (first, last) = (clients.range.start(), clients.range.end());
+        left_out.push(format!(
+            "{waiting_clients} UDP sockets with ports of clients ({first} to {last}, net.ipv4.ip_local_port_range)"
+        ));
+    }
+    if nameless {
+        left_out.push(
+            "the names of some programs that listen: not permitted to look at their processes"
+                .to_owned(),
+        );
+    }
+    found.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ClientPorts, DEFAULT_RANGE, select};
+    use crate::connection::diag::Waiting;
+    use crate::connection::{Connection, Tuple};
+    use crate::rehearsal::Protocol::{self, Tcp, Udp};
+    use crate::rehearsal::host::programs::Programs;
+    use std::collections::BTreeMap;
+
+    fn socket(protocol: Protocol, local: &str, inode: u64) -> (Protocol, Waiting) {
+        let socket = Connection {
+            tuple: Tuple::new(local.parse().unwrap(), "0.0.0.0:0".parse().unwrap()),
+            cookie: 1,
+            inode,
+            state: 7,
+            uid: 0,
+        };
+        let waiting = Waiting {
+            socket,
+            interface: 0,
+            v6_only: false,
+        };
+        (protocol, waiting)
+    }
+
+    fn programs(complete: bool) -> Programs {
+        let names = BTreeMap::from([(1, "one".to_owned()), (2, "two".to_owned())]);
+        Programs { names, complete }
+    }
+
+    fn clients(values: &[(&str, &str)]) -> ClientPorts {
+        let owned = values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        ClientPorts::new(&owned.collect())
+    }
+
+    #[test]
+    fn ports_of_clients() {
+        assert_eq!(clients(&[]).range, DEFAULT_RANGE);
+        let ports = clients(&[
+            (super::PORT_RANGE, "2000\t3000"),
+            (super::RESERVED_PORTS, "2100,2200-2202"),
+        ]);
+        for client in [2000, 3000, 2101, 2199, 2203] {
+            assert!(ports.contain(client), "{client}");
+        }
+        for service in [1999, 3001, 2100, 2200, 2201, 2202] {
+            assert!(!ports.contain(service), "{service}");
+        }
+    }
+
+    #[test]
+    fn sockets_that_wait_for_answers_are_counted() {
+        let sockets = || {
+            vec![
+                socket(Udp, "0.0.0.0:40000", 1),
+                socket(Udp, "[::]:40001", 2),
+                socket(Udp, "0.0.0.0:51820", 3),
+                socket(Tcp, "0.0.0.0:40000", 1),
+                socket(Udp, "0.0.0.0:53", 1),
+                socket(Udp, "0.0.0.0:0", 1),
+            ]
+        };
+        let ports = |found: &[super::Listening]| {
+            let all = found.iter().map(|one| (one.protocol, one.address.port()));
+            all.collect::<Vec<_>>()
+        };
+        let mut left_out = Vec::new();
+        let of_kernel = |one: &Waiting| one.socket.inode == 3;
+        let found = select(
+            sockets(),
+            &programs(true),
+            &clients(&[]),
+            of_kernel,
+            &mut left_out,
+        );
+        assert_eq!(ports(&found), [(Udp, 53), (Tcp, 40000), (Udp, 51820)]);
+        assert_eq!(left_out.len(), 1);
+        assert!(left_out[0].starts_with("2 UDP sockets"), "{left_out:?}");
+        left_out.clear();
+        let found = select(
+            sockets(),
+            &programs(true),
+            &clients(&[]),
+            |_| false,
+            &mut left_out,
+        );
+        assert_eq!(ports(&found), [(Udp, 53), (Tcp, 40000)]);
+        assert!(left_out[0].starts_with("3 UDP sockets"), "{left_out:?}");
+    }
+
+    #[test]
+    fn sockets_that_share_a_port_are_one() {
+        let sockets = vec![
+            socket(Tcp, "[::]:80", 9),
+            socket(Tcp, "[::]:80", 2),
+            socket(Tcp, "0.0.0.0:80", 1),
+        ];
+        let mut left_out = Vec::new();
+        let found = select(
+            sockets,
+            &programs(true),
+            &clients(&[]),
+            |_| false,
+            &mut left_out,
+        );
+        let all: Vec<_> = found
+            .iter()
+            .map(|one| (one.address.to_string(), one.program.as_deref()))
+            .collect();
+        assert_eq!(
+            all,
+            [
+                ("0.0.0.0:80".to_owned(), Some("one")),
+                ("[::]:80".to_owned(), Some("two"))
+            ]
+        );
+        assert!(left_out.is_empty());
+    }
+
+    #[test]
+    fn names_that_could_not_be_found_are_told() {
+        let mut left_out = Vec::new();
+        let sockets = vec![socket(Tcp, "0.0.0.0:80", 9)];
+        let found = select(
+            sockets,
+            &programs(false),
+            &clients(&[]),
+            |_| false,
+            &mut left_out,
+        );
+        assert_eq!(found[0].program, None);
+        assert!(left_out[0].contains("not permitted"), "{left_out:?}");
+    }
+}

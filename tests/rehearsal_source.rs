@@ -1,0 +1,8 @@
+//! From rules in the kernel to lines of files, and lines that let a user in again; with the real
+//! tools, in network namespaces of the test's own.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)] // helpers are not seen as tests
+
+#[path = "rehearsal_source/kernel.rs"]
+mod kernel;
+#[path = "rehearsal_source/locate.rs"]
+mod locate;

@@ -1,0 +1,438 @@
+//! Every rule of the kernel at its line, or at none.
+
+use std::path::{Path, PathBuf};
+
+use safe_apply::candidate::{Candidate, Kind, Resolved};
+use safe_apply::netns::NetNs;
+use safe_apply::rehearsal::source::{Sources, decision};
+
+use crate::kernel::{Chains, candidates, chains, load_here, mark, marked, spot, tool};
+
+/// How many rules there are, and of how many the line was found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    pub rules: usize,
+    pub located: usize,
+}
+
+/// Rules with `L` and a number in their comment come from that line, those with `K` were there
+/// before.
+pub fn check(sources: &Sources, chains: &Chains) -> Found {
+    let mut found = Found::default();
+    for ((part, chain), rules) in chains {
+        let kept = rules.iter().filter(|rule| mark(rule, 'K').is_some());
+        let kept = kept.count();
+        for (at, rule) in rules.iter().enumerate() {
+            let spot = spot(part, chain, Some(at + 1));
+            let place = sources.locate(&spot, rules.len(), kept);
+            let line = place.as_ref().map(|place| place.line);
+            if mark(rule, 'K').is_some() {
+                assert_eq!(line, None, "{part} {chain}: {rule}");
+                continue;
+            }
+            found.rules += 1;
+            if let Some(line) = line {
+                found.located += 1;
+                assert_eq!(Some(line), mark(rule, 'L'), "{part} {chain}: {rule}");
+            }
+        }
+    }
+    found
+}
+
+/// Loads `before` and then `files`, and checks all rules.
+pub fn check_files(
+    before: &[&str],
+    files: &[(&str, &str)],
+    backend: Resolved,
+    noflush: bool,
+) -> Found {
+    let dir = tempfile::tempdir().unwrap();
+    let files = candidates(dir.path(), files);
+    let sources = Sources::parse(&files, backend, noflush);
+    let kinds: Vec<Kind> = files.iter().map(|file| file.kind).collect();
+    let there = NetNs::scratch().unwrap();
+    let all = there.enter(|| {
+        for text in before {
+            let there = candidates(dir.path(), &[("before", text)]);
+            load_here(&there, backend, true, &dir.path().join("lock")).unwrap();
+        }
+        load_here(&files, backend, noflush, &dir.path().join("lock")).unwrap();
+        chains(&kinds, backend)
+    });
+    check(&sources, &all.unwrap())
+}
+
+const NASTY_V4: &str = r#"# by hand
+*raw
+:PREROUTING ACCEPT [0:0]
+-A PREROUTING -m comment --comment @@ -j ACCEPT
+COMMIT
+*filter
+:INPUT DROP [1:2]
+:OUTPUT ACCEPT
+:USER - [0:0]
+[5:6] -A INPUT -s 1.2.3.4,5.6.7.8 -d 9.9.9.9,10/8,10.1.0.0/255.255.0.0 -m comment --comment @@ -j ACCEPT
+--append INPUT --protocol tcp --dport=22 -m comment --comment @@ --jump DROP
+   -A   INPUT	-m comment --comment "@@ -A INPUT -s 1.1.1.1,2.2.2.2" -j USER
+-AUSER -m comment --comment @@ -j RETURN
+
+-I INPUT -s 1.2.3.4,5.6.7.8 -m comment --comment @@ -j ACCEPT
+-I INPUT 3 -m comment --comment @@ -j DROP
+# -A INPUT -j DROP
+-A INPUT -6 -m comment --comment @@ -j DROP
+-A INPUT -m comment --comment @@
+-A INPUT -m comment --comment @@ -j ACCEPT
+-A USER -p udp --dport 1 -m comment --comment gone -j DROP
+-D USER -p 17 -m udp --destination-port 1 -m comment --comment gone -j DROP
+-A USER -m comment --comment @@ -j ACCEPT
+-D USER 1
+-N OTHER
+-A OTHER -m comment --comment gone
+-F OTHER
+-A OTHER -m comment --comment @@
+-A USER -m comment --comment @@ -s 127.0.0.1 ! -d 1.2.3.4
+-P OUTPUT DROP
+COMMIT
+*nat
+:OUTPUT ACCEPT
+-A OUTPUT -m comment --comment @@ -s 1.2.3.4
+COMMIT
+"#;
+
+#[test]
+fn nasty_iptables_rules() {
+    for backend in [Resolved::Nft, Resolved::Legacy] {
+        let text = marked(NASTY_V4);
+        let found = check_files(&[], &[("rules", &text)], backend, false);
+        assert_eq!((found.rules, found.located), (18, 18), "{backend:?}");
+    }
+}
+
+/// iptables-nft-restore 1.8.9 crashes over the first and refuses the second.
+#[test]
+fn replaced_rules_and_renamed_chains() {
+    let text = marked(
+        "*filter
+:INPUT ACCEPT
+:OLD -
+-A INPUT -s 1.2.3.4,5.6.7.8 -m comment --comment @@
+-A INPUT -m comment --comment @@
+-R INPUT 2 -m comment --comment @@ -j DROP
+-A OLD -m comment --comment @@
+-E OLD NEW
+-A NEW -m comment --comment @@
+COMMIT
+",
+    );
+    let found = check_files(&[], &[("rules", &text)], Resolved::Legacy, false);
+    assert_eq!((found.rules, found.located), (5, 5));
+}
+
+#[test]
+fn indexes_of_nft_rules() {
+    let before = "table ip t { chain c { accept comment \"K1\"; accept comment \"K2\"; }; }\n";
+    let text = marked(
+        "add rule ip t c index 0 drop comment \"@@\"
+insert rule ip t c index 1 drop comment \"@@\"
+add rule ip t c drop comment \"@@\"
+add rule ip t c index 4 drop comment \"@@\"
+insert rule ip t c drop comment \"@@\"
+",
+    );
+    let found = check_files(&[before], &[("rules.nft", &text)], Resolved::Nft, false);
+    assert_eq!((found.rules, found.located), (5, 5));
+    let text = marked(
+        "add rule ip t c position 2 drop comment \"@@\"
+add rule ip t c drop comment \"@@\"
+",
+    );
+    // Where handles lead is for the kernel to know.
+    let found = check_files(&[before], &[("rules.nft", &text)], Resolved::Nft, false);
+    assert_eq!((found.rules, found.located), (2, 0));
+}
+
+#[test]
+fn rules_that_stay_are_not_taken_for_new_ones() {
+    let before = "*filter\n:INPUT ACCEPT\n:USER -\n-A INPUT -m comment --comment K1\n-A INPUT -m comment --comment K2\n-A USER -m comment --comment K3\n-A OUTPUT -m comment --comment K4\nCOMMIT\n";
+    let text = marked(
+        "*filter
+:USER - [0:0]
+-A INPUT -m comment --comment @@
+-I INPUT 2 -m comment --comment @@
+-I INPUT -s 1.2.3.4,1.2.3.5 -m comment --comment @@
+-A USER -m comment --comment @@
+COMMIT
+",
+    );
+    for backend in [Resolved::Nft, Resolved::Legacy] {
+        let found = check_files(&[before], &[("rules", &text)], backend, true);
+        assert_eq!((found.rules, found.located), (5, 5), "{backend:?}");
+    }
+}
+
+const NASTY_NFT: &str = r#"#!/usr/sbin/nft -f
+flush ruleset
+define SSH = 22
+define hosts = { 10.0.0.1,
+  10.0.0.2 }
+define pol="drop"
+table inet filter { # a brace } in a comment
+	set blocked {
+		type ipv4_addr; flags interval
+		elements = { 192.0.2.0/24,
+			203.0.113.0/24 }
+	}
+	counter hits { packets 0 bytes 0; }
+	chain other { tcp dport 1 accept comment "@@"; tcp dport 2 accept comment "@@ } ; #"; }; chain input {
+		type filter hook input priority 0
+		policy $pol
+		ip saddr @blocked drop comment "@@" # trailing
+		tcp dport { 1,
+			2, # two
+			# three
+			3 } accept comment "L18"
+		ip saddr $hosts \
+			tcp dport $SSH \
+			# between
+			accept comment "L22"
+		tcp dport 9 jump {
+			ip saddr 1.2.3.4 accept
+			drop; }
+		ct state vmap { established : accept, related : accept,
+			invalid : drop } comment "L29"
+		log prefix "a; b } {" \
+			comment "L31"
+		meta mark 1 comment "two lines,
+ L33"
+	}
+}
+add rule inet filter input tcp dport 4 accept comment "@@"; add rule inet filter other drop comment "@@"
+insert rule inet filter input tcp dport { 5,
+  6 } accept comment "L38"
+add inet filter other tcp dport 10 accept comment "@@"
+inet filter other tcp dport 11 accept comment "@@"
+table filter
+add table gone; add chain gone c; add rule gone c accept comment "gone"
+delete table gone
+add table gone; add chain gone c { type filter hook input priority 0; policy accept; }
+add rule gone c accept comment "@@"
+chain ip filter output { type filter hook output priority raw; policy accept; tcp dport 12 accept comment "@@"
+  tcp dport 13 accept comment "@@"; }
+add chain filter c; add rule filter c accept comment "gone"; flush chain filter c
+add rule filter c drop comment "@@"
+table ip filter { chain output { comment "a chain"; tcp dport 14 drop comment "@@"; }; }
+add set inet filter more { type inet_service; elements = { 1, 2 }; }
+add element inet filter more { 3 }
+"#;
+
+#[test]
+fn nasty_nft_scripts() {
+    let text = marked(NASTY_NFT).replace("two lines,\n L33", "two lines,\nL33");
+    let dir = tempfile::tempdir().unwrap();
+    let files = candidates(dir.path(), &[("rules.nft", &text)]);
+    let sources = Sources::parse(&files, Resolved::Nft, false);
+    let there = NetNs::scratch().unwrap();
+    let before = "table ip filter { chain output { counter; }; }";
+    let all = there.enter(|| {
+        tool(&["nft", "-f", "-"], before).unwrap();
+        load_here(&files, Resolved::Nft, false, dir.path()).unwrap();
+        chains(&[Kind::Nft], Resolved::Nft)
+    });
+    let mut lines = Vec::new();
+    for ((part, chain), rules) in &all.unwrap() {
+        for (at, rule) in rules.iter().enumerate() {
+            let spot = spot(part, chain, Some(at + 1));
+            let place = sources.locate(&spot, rules.len(), 0).unwrap();
+            let expected = if rule.contains("two lines") {
+                Some(33)
+            } else if rule.contains("jump") {
+                Some(26)
+            } else {
+                mark(rule, 'L')
+            };
+            assert_eq!(Some(place.line), expected, "{part} {chain}: {rule}");
+            lines.push(place.line);
+        }
+        let policy = sources.locate(&spot(part, chain, None), rules.len(), 0);
+        if chain == "input" {
+            let policy = policy.unwrap();
+            assert_eq!((policy.line, policy.text.as_str()), (16, "policy drop"));
+        }
+    }
+    assert_eq!(lines.len(), 19, "{lines:?}");
+    let unnamed: Vec<_> = sources
+        .rules
+        .iter()
+        .filter(|rule| rule.line == 27 || rule.line == 28)
+        .collect();
+    assert_eq!(unnamed.len(), 2, "{unnamed:?}");
+    let only = spot(&unnamed[0].part, "__chain77", Some(2));
+    assert_eq!(sources.locate(&only, 2, 0).unwrap().line, 28);
+}
+
+#[test]
+fn included_files_are_followed_as_nft_follows_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    std::fs::create_dir(dir.path().join("d")).unwrap();
+    write("d/10-b.nft", "tcp dport 2 accept comment \"L1\"\n");
+    write(
+        "d/9.nft",
+        "tcp dport 3 accept comment \"L1\"\n\ninclude \"deep.nft\"\ntcp dport 5 accept comment \"L4\"\n",
+    );
+    write("d/1.nft~", "accept\n");
+    write("deep.nft", "# deep\ntcp dport 4 accept comment \"L2\"\n");
+    let inside = dir.path().join("d");
+    let text = marked(&format!(
+        "table ip t {{
+  chain c {{
+    tcp dport 1 accept comment \"@@\"
+    include \"{}/*.nft\"
+    tcp dport 6 accept comment \"@@\"
+  }}
+}}
+include \"nothing/here/*.nft\"
+add rule ip t c drop comment \"@@\"
+",
+        inside.display()
+    ));
+    let found = check_files(
+        &[],
+        &[("rules.nft", "flush ruleset\n")],
+        Resolved::Nft,
+        false,
+    );
+    assert_eq!(found.rules, 0);
+    let files = candidates(dir.path(), &[("rules.nft", &text)]);
+    let sources = Sources::parse(&files, Resolved::Nft, false);
+    let all = NetNs::scratch().unwrap().enter(|| {
+        load_here(&files, Resolved::Nft, false, dir.path()).unwrap();
+        chains(&[Kind::Nft], Resolved::Nft)
+    });
+    let found = check(&sources, &all.unwrap());
+    assert_eq!((found.rules, found.located), (7, 7));
+    let names: Vec<&str> = sources
+        .rules
+        .iter()
+        .map(|rule| rule.file.rsplit('/').next().unwrap())
+        .collect();
+    let expected = [
+        "rules.nft",
+        "10-b.nft",
+        "9.nft",
+        "deep.nft",
+        "9.nft",
+        "rules.nft",
+        "rules.nft",
+    ];
+    assert_eq!(names, expected);
+}
+
+fn corpus(kind: &str) -> Vec<PathBuf> {
+    let Some(corpus) = std::env::var_os("SAFE_APPLY_CORPUS") else {
+        println!("SAFE_APPLY_CORPUS is not set: no corpus to look at");
+        return Vec::new();
+    };
+    let files = std::fs::read_dir(Path::new(&corpus).join(kind)).unwrap();
+    let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "an empty corpus");
+    files
+}
+
+/// Each rule of an iptables-save file gets its line as a comment.
+fn with_lines(text: &str) -> String {
+    let mark = |(number, line): (usize, &str)| match line.find(" -j ").or(line.find(" -g ")) {
+        Some(at) if line.starts_with("-A") => {
+            let (head, tail) = line.split_at(at);
+            format!("{head} -m comment --comment L{number}{tail}")
+        }
+        None if line.starts_with("-A") => format!("{line} -m comment --comment L{number}"),
+        Some(_) | None => line.to_owned(),
+    };
+    let lines: Vec<String> = (1..).zip(text.lines()).map(mark).collect();
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn iptables_corpus() {
+    let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("lock");
+    for backend in [Resolved::Nft, Resolved::Legacy] {
+        let mut sum = Found::default();
+        for path in corpus("iptables") {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            let text = with_lines(&text);
+            let name = path.display().to_string();
+            if name.contains("openwrt") || name.contains("veroneau") {
+                continue;
+            }
+            let files = candidates(dir.path(), &[("rules", &text)]);
+            let there = NetNs::scratch().unwrap();
+            let loaded = there.enter(|| load_here(&files, backend, false, &lock));
+            loaded.unwrap().unwrap();
+            let sources = Sources::parse(&files, backend, false);
+            let all = there
+                .enter(|| chains(&[Kind::IptablesV4], backend))
+                .unwrap();
+            let found = check(&sources, &all);
+            assert_eq!(found.located, found.rules, "{name}");
+            sum.rules += found.rules;
+            sum.located += found.located;
+        }
+        println!("{backend:?}: {sum:?}");
+    }
+}
+
+/// Versions of nft differ in how they print numbers, counters, limits and braces.
+fn plain(rule: &str) -> String {
+    let words = rule
+        .split([' ', ',', '{', '}'])
+        .filter(|word| !word.is_empty());
+    let words = words.map(|word| match word.strip_prefix("0x") {
+        Some(digits) => format!("0x{}", digits.trim_start_matches('0')),
+        None => word.to_owned(),
+    });
+    let joined = words.collect::<Vec<_>>().join(" ");
+    joined
+        .replace(" packets 0 bytes 0", "")
+        .replace(" burst 5 packets", "")
+}
+
+#[test]
+fn nft_corpus() {
+    let mut sum = Found::default();
+    let mut scripts = 0;
+    for path in corpus("nft") {
+        let args = [path.to_str().unwrap().to_owned()];
+        let files: Vec<Candidate> = safe_apply::candidate::load(&args, &mut &b""[..]).unwrap();
+        let there = NetNs::scratch().unwrap();
+        let loaded = there.enter(|| load_here(&files, Resolved::Nft, false, &path));
+        if loaded.unwrap().is_err() {
+            continue;
+        }
+        scripts += 1;
+        let sources = Sources::parse(&files, Resolved::Nft, false);
+        let all = there.enter(|| chains(&[Kind::Nft], Resolved::Nft)).unwrap();
+        for ((part, chain), rules) in &all {
+            for at in 1..=rules.len() {
+                sum.rules += 1;
+                let spot = spot(part, chain, Some(at));
+                let Some(place) = sources.locate(&spot, rules.len(), 0) else {
+                    continue;
+                };
+                sum.located += 1;
+                // The corpus is what nft itself printed: it prints the same again.
+                let nothing = Sources::default();
+                let told = there.enter(|| decision(&spot, &nothing, rules.len(), 0));
+                let told = told.unwrap().text;
+                let (one, two) = (plain(&place.text), plain(&told));
+                assert_eq!(one, two, "{}: {place:?}", path.display());
+            }
+        }
+    }
+    println!("{scripts} scripts: {sum:?}");
+    assert!(scripts == 0 || sum.located > 0);
+    assert_eq!(sum.located, sum.rules);
+}
