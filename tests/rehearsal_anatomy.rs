@@ -131,7 +131,7 @@ fn check(
 }
 
 /// Conditions in nft's language.
-const NFT: [&str; 62] = [
+const NFT: [&str; 66] = [
     "",
     "udp dport 53",
     "udp dport != 53",
@@ -144,6 +144,10 @@ const NFT: [&str; 62] = [
     "tcp dport != 8000-8100",
     "tcp dport > 1024",
     "tcp dport <= 443",
+    "tcp dport < 443",
+    "tcp dport < 444",
+    "tcp dport >= 443",
+    "tcp dport > 443",
     "tcp sport >= 1024",
     "th dport 53",
     "th dport { 22, 53 }",

@@ -30,19 +30,17 @@ impl<'a> Locator<'a> {
         if spot.rule.is_none() {
             return self.sources.locate(spot, 0, 0);
         }
-        let known = |rule: &SourceRule| rule.part == spot.part && rule.chain == spot.chain;
-        if !self.sources.rules.iter().any(known) {
-            return None;
-        }
-        let now = count(self.after);
+        let own = |rule: &&SourceRule| rule.part == spot.part && rule.chain == spot.chain;
+        let mut own = self.sources.rules.iter().filter(own).peekable();
+        own.peek()?;
+        let (now, before) = (count(self.after), count(self.before));
         let alone = self.sources.locate(spot, now, 0);
-        let behind = self.sources.locate(spot, now, count(self.before));
-        match (alone, behind) {
-            // Whether older rules stay is not known, and the line depends on it.
-            (Some(one), Some(other)) if one != other => None,
-            (Some(one), _) => Some(one),
-            (None, other) => other,
+        let behind = self.sources.locate(spot, now, before);
+        // Without all numbers, rules that may be older ones are told apart by agreement alone.
+        if before > 0 && own.any(|rule| rule.makes.is_none()) {
+            return alone.filter(|one| behind.as_ref() == Some(one));
         }
+        alone.or(behind)
     }
 
     /// How many rules of the chain were there before and stay: none where that explains the

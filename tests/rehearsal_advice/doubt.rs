@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use safe_apply::candidate::Resolved;
 use safe_apply::rehearsal::probe::Side;
 
 use super::doubt_support::{HERE, THERE, both, flow, inet, inward, outward, table};
@@ -186,6 +187,17 @@ fn this_host_talking_to_itself_passes_everything() {
         let own = flow("127.0.0.1:50000", "127.0.0.1:25");
         assert!(limits.doubt(Side::Host, &own).is_some());
     }
+    for lines in [
+        "-A INPUT -p tcp --dport 25 -m statistic --mode random --probability 0.5 -j DROP",
+        "-A OUTPUT -p tcp --dport 25 -m statistic --mode random --probability 0.5 -j DROP",
+        "-A INPUT -p tcp --sport 25 -m statistic --mode random --probability 0.5 -j DROP",
+        "-A OUTPUT -p tcp --sport 25 -m statistic --mode random --probability 0.5 -j DROP",
+    ] {
+        for change in both(lines) {
+            let own = flow("127.0.0.1:50000", "127.0.0.1:25");
+            assert!(change.limits().doubt(Side::Host, &own).is_some(), "{lines}");
+        }
+    }
     for change in both("-A INPUT -i ens3 -m statistic --mode random --probability 0.5 -j DROP") {
         let limits = change.limits();
         let own = flow("127.0.0.1:50000", "127.0.0.1:25");
@@ -209,6 +221,29 @@ fn rules_that_stay_are_told_without_a_line() {
     );
     assert_eq!((first.line, first.is_decisive), (None, true));
     assert!(inward(&limits, 22));
+}
+
+#[test]
+fn nat_sees_the_first_packet_alone() {
+    let script = "table ip n { chain p { type nat hook postrouting priority 100; tcp sport 22 numgen random mod 2 0 drop; }; }";
+    assert!(
+        !inward(&Change::new(&[], &[nft(script)]).limits(), 22),
+        "an answer"
+    );
+    let script = script.replace("tcp sport 22", "tcp dport 443");
+    assert!(outward(&Change::new(&[], &[nft(&script)]).limits(), 443));
+}
+
+#[test]
+fn a_line_that_is_not_sure_is_not_told() {
+    let live = v4(&table(
+        "-A INPUT -p tcp --dport 1 -m connlimit --connlimit-above 5 -j DROP",
+    ));
+    let text =
+        "*filter\n-A INPUT -s localhost -j DROP\n-A INPUT -p tcp --dport 80 -j ACCEPT\nCOMMIT\n";
+    let change = Change::try_new(&[live], &[v4(text)], Resolved::Nft, true).unwrap();
+    let first = &change.limits().list[0];
+    assert_eq!(first.line, None, "it is the live rule: {first:?}");
 }
 
 #[test]

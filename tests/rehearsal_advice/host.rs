@@ -172,6 +172,29 @@ fn live_rules_get_advice_without_lines() {
 }
 
 #[test]
+fn rules_of_other_programs_get_no_advice() {
+    let firewalld = "table inet firewalld { chain filter_INPUT { type filter hook input priority 10; policy drop; }; }";
+    let mut change = Change::new(&[], &[nft(firewalld)]);
+    change.candidates.clear();
+    change.sources = safe_apply::rehearsal::source::Sources::default();
+    assert_eq!(change.told(), "");
+    let renamed = firewalld.replace("firewalld", "mine");
+    let mut change = Change::new(&[], &[nft(&renamed)]);
+    change.candidates.clear();
+    change.sources = safe_apply::rehearsal::source::Sources::default();
+    assert!(change.told().contains("loopback"), "{}", change.told());
+    let closed = inet(GOOD_NFT).replace("table inet", "table ip").replace(
+        "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept\n",
+        "",
+    );
+    let beside = nft(
+        "table ip nat { chain p { type nat hook prerouting priority -100; tcp dport 1 accept; }; }",
+    );
+    let told = Change::new(&[nft(&closed)], &[beside]).told();
+    assert_eq!(told, "", "what is live already, and not the candidate's");
+}
+
+#[test]
 fn at_most_twenty_pieces() {
     let rules: String = (0..40)
         .map(|at| format!("\n-A INPUT -i nic{at} -j ACCEPT"))

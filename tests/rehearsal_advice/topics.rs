@@ -77,6 +77,19 @@ fn a_final_drop_is_named_with_its_line() {
 }
 
 #[test]
+fn the_first_of_two_chains_that_drop_is_named() {
+    let script = inet("ct state established accept").replace(
+        "chain input",
+        "chain later { type filter hook input priority 5; policy drop; }\nchain input",
+    );
+    let told = told(&[nft(&script)]);
+    assert!(
+        told.contains("first in chain input") && !told.contains("first in chain later"),
+        "{told}"
+    );
+}
+
+#[test]
 fn answers_that_are_dropped() {
     let without = "-A INPUT -i lo -j ACCEPT\n-A INPUT -p tcp --dport 22 -j ACCEPT";
     let told_v4 = Change::new(&[], &[v4(&filter("DROP", without))])

@@ -149,3 +149,62 @@ fn multiport(info: &[u8], packet: &Packet) -> Option<Answer> {
     };
     Some(hit.negated_if(inverted != 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As iptables before 1.8.8 compiles it: ports, option, mask and value of the flags, inverted.
+    fn xt_tcp(source: [u16; 2], destination: [u16; 2], flags: [u8; 3]) -> Vec<u8> {
+        let mut info = Vec::new();
+        for port in source.iter().chain(&destination) {
+            info.extend(port.to_ne_bytes());
+        }
+        info.push(0);
+        info.extend(flags);
+        info
+    }
+
+    fn syn(to: u16) -> Packet {
+        Packet::new(None, None, false, TCP).syn(Some(50_000), Some(to))
+    }
+
+    #[test]
+    fn ports_and_flags_of_tcp() {
+        let any = [0, u16::MAX];
+        let to_22 = xt_tcp(any, [22, 22], [0, 0, 0]);
+        assert_eq!(matches("tcp", 0, &to_22, &syn(22)), Answer::Yes);
+        assert_eq!(matches("tcp", 0, &to_22, &syn(23)), Answer::No);
+        let inverted = xt_tcp(any, [22, 30], [0, 0, 2]);
+        assert_eq!(matches("tcp", 0, &inverted, &syn(25)), Answer::No);
+        assert_eq!(matches("tcp", 0, &inverted, &syn(31)), Answer::Yes);
+        let only_syn = xt_tcp(any, any, [0x17, 2, 0]);
+        assert_eq!(matches("tcp", 0, &only_syn, &syn(22)), Answer::Yes);
+        let not_syn = xt_tcp(any, any, [0x17, 2, 4]);
+        assert_eq!(matches("tcp", 0, &not_syn, &syn(22)), Answer::No);
+        let udp = Packet::new(None, None, false, UDP).ports(Some(1), Some(22));
+        assert_eq!(matches("tcp", 0, &to_22, &udp), Answer::No);
+        let unknown = Packet::new(None, None, false, TCP).ports(None, None);
+        assert_eq!(matches("tcp", 0, &to_22, &unknown), Answer::Maybe);
+    }
+
+    #[test]
+    fn ports_of_udp() {
+        let packet = Packet::new(None, None, false, UDP).ports(Some(1053), Some(53));
+        let mut info: Vec<u8> = [0, u16::MAX, 53, 60]
+            .iter()
+            .flat_map(|port: &u16| port.to_ne_bytes())
+            .collect();
+        info.push(0);
+        assert_eq!(matches("udp", 0, &info, &packet), Answer::Yes);
+        info[8] = 2;
+        assert_eq!(matches("udp", 0, &info, &packet), Answer::No);
+    }
+
+    #[test]
+    fn what_is_cut_off_or_unknown_is_not_judged() {
+        assert_eq!(matches("conntrack", 3, &[0; 20], &syn(22)), Answer::Maybe);
+        assert_eq!(matches("tcp", 0, &[], &syn(22)), Answer::Maybe);
+        assert_eq!(matches("quota", 0, &[0; 64], &syn(22)), Answer::Maybe);
+    }
+}
