@@ -93,7 +93,7 @@ impl Sources {
     /// one of its table can be told.
     fn chain_of(&self, spot: &Spot) -> Option<String> {
         let number = spot.chain.strip_prefix(UNNAMED);
-        if !number.is_some_and(|number| number.parse::<u64>().is_ok()) {
+        if number.is_none_or(|number| number.parse::<u64>().is_err()) {
             return Some(spot.chain.clone());
         }
         let first = super::nft::unnamed(1);
