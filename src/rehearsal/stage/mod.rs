@@ -1,11 +1,13 @@
 //! Two scratch network namespaces joined by wires: one that looks like this host, and the
 //! world around it.
 //!
-//! In `server`, interfaces that are up and have addresses or routes are one end of a veth
-//! pair each, with the host's name, index, hardware address, MTU and group; all others are
-//! there by name and index with nothing plugged in. In `world`, gateways and peers on a link
-//! are at the wire's other end, peers behind gateways are anywhere. ARP and neighbour
-//! discovery are real, but give up after 300 ms. Nothing leads out of the two.
+//! In `server`, interfaces that are up and on a way to a peer are one end of a veth pair
+//! each, with the host's name, index, hardware address, MTU and group; others are there by
+//! name and index, with their addresses and with nothing plugged in. In `world`, gateways
+//! and peers on a link are at the wire's other end, peers behind gateways are anywhere. ARP
+//! and neighbour discovery are real, but give up after 300 ms. Nothing leads out of the two.
+//!
+//! All wires are Ethernet, also those of tunnels: there nothing is resolved.
 
 mod addresses;
 mod carrier;
