@@ -71,18 +71,21 @@ impl Lab {
     }
 
     pub fn ask(&self, probes: &[Probe]) -> Vec<Answer> {
-        waits(run(
-            probes,
-            &self.server,
-            &self.world,
-            DEADLINE,
-            &mut Unwitnessed,
-        ))
+        self.ask_within(probes, DEADLINE)
+    }
+
+    fn ask_within(&self, probes: &[Probe], deadline: Duration) -> Vec<Answer> {
+        let nobody = &mut Unwitnessed;
+        waits(run(probes, &self.server, &self.world, deadline, nobody))
     }
 
     /// The outcomes of these probes.
     pub fn outcomes(&self, probes: &[Probe]) -> Vec<Outcome> {
-        let answers = self.ask(probes);
+        self.outcomes_within(probes, DEADLINE)
+    }
+
+    pub fn outcomes_within(&self, probes: &[Probe], deadline: Duration) -> Vec<Outcome> {
+        let answers = self.ask_within(probes, deadline);
         assert_eq!(answers.len(), probes.len());
         answers.into_iter().map(|answer| answer.outcome).collect()
     }

@@ -48,7 +48,7 @@ impl Drop for Wire {
     fn drop(&mut self) {
         // Closing would do it, too, but not while a child process that is about to run
         // something else holds a copy.
-        let _ = connect_unspec(&self);
+        let _ = connect_unspec(&*self);
     }
 }
 
