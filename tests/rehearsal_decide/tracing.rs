@@ -1,9 +1,12 @@
 //! What a tracer does and does not do.
 
 use super::lab::{HOST, HOST6, INPUT, Lab, WORLD, WORLD6, at, datagram, dial, made, spot};
+use safe_apply::rehearsal::Flow;
 use safe_apply::rehearsal::decide::Tracer;
 use safe_apply::rehearsal::decide::is_tracing;
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpListener;
 
 #[test]
 fn rules_on_ingress_are_traced_where_devices_are_named() {
@@ -198,4 +201,30 @@ fn events_that_did_not_fit_are_admitted() {
         lab.stopped(&mut tracer, flow),
         spot("inet f", "in", Some(1), false)
     );
+}
+
+#[test]
+fn a_connection_from_before_has_the_direction_that_was_announced() {
+    for announced in [true, false] {
+        let lab = Lab::new();
+        let server = lab.host.enter(|| TcpListener::bind(at(HOST, 22)).unwrap());
+        let server = server.unwrap();
+        let (begun, socket) = dial(&lab.world, WORLD, at(HOST, 22));
+        made(&socket).unwrap();
+        let (mut accepted, _) = server.accept().unwrap();
+        lab.nft("table inet f { chain out { type filter hook output priority 0; tcp sport 22 drop; }; }");
+        let mut tracer = lab.tracer(&["no-such-device"]);
+        let back = Flow {
+            source: begun.destination,
+            destination: begun.source,
+            ..begun
+        };
+        let flow = if announced { begun } else { back };
+        if announced {
+            tracer.expect(begun);
+        }
+        accepted.write_all(b"x").unwrap();
+        let found = lab.stopped(&mut tracer, flow);
+        assert_eq!(found, spot("inet f", "out", Some(1), announced));
+    }
 }
