@@ -175,15 +175,13 @@ fn many_flows_at_once_are_all_told_of() {
 #[test]
 fn events_that_did_not_fit_are_admitted() {
     let lab = Lab::new();
-    lab.nft(&format!(
-        "table inet f {{ chain in {{ {INPUT} udp dport 53 drop; }}; }}"
-    ));
-    let mut tracer = lab.tracer(&[]);
-    let (flow, socket) = datagram(&lab.world, WORLD, at(HOST, 53));
-    assert_eq!(
-        lab.stopped(&mut tracer, flow),
-        spot("inet f", "in", Some(1), false)
+    lab.nft(
+        "table inet f { chain out { type filter hook output priority 0; udp dport 53 drop; }; }",
     );
+    let mut tracer = lab.tracer(&[]);
+    let (flow, socket) = datagram(&lab.host, HOST, at(WORLD, 53));
+    let dropped = spot("inet f", "out", Some(1), false);
+    assert_eq!(lab.stopped(&mut tracer, flow), dropped);
     assert!(!tracer.has_lost());
     // More than fits the buffer, whatever one event takes of it.
     for _ in 0..70_000 {
@@ -192,11 +190,8 @@ fn events_that_did_not_fit_are_admitted() {
     let told = tracer.drain().len();
     assert!(tracer.has_lost(), "{told} were told of");
     // And it goes on.
-    let (flow, _socket) = datagram(&lab.world, WORLD, at(HOST, 53));
-    assert_eq!(
-        lab.stopped(&mut tracer, flow),
-        spot("inet f", "in", Some(1), false)
-    );
+    let (flow, _socket) = datagram(&lab.host, HOST, at(WORLD, 53));
+    assert_eq!(lab.stopped(&mut tracer, flow), dropped);
 }
 
 #[test]
