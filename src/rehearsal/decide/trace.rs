@@ -56,7 +56,7 @@ pub struct Tracer {
 
 impl Tracer {
     /// Starts to trace what enters and what leaves `server`: IP of both versions, ARP, and
-    /// already on ingress what comes in by `devices`, which must exist there.
+    /// already on ingress what comes in by `devices`, if all of them exist there.
     ///
     /// # Errors
     /// [`Error`]; then nothing is left behind.
