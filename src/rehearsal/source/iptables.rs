@@ -242,7 +242,7 @@ fn makes(words: &[String]) -> Option<usize> {
         }
         let value = words.get(at + 1..)?.iter().find(|word| *word != "!")?;
         let all = value.split(',');
-        let known = all.clone().all(|one| is_numeric(one));
+        let known = all.clone().all(is_numeric);
         product = product.checked_mul(known.then(|| all.count())?)?;
     }
     Some(product)
