@@ -69,6 +69,9 @@ type Key = (String, bool);
 
 /// The option that `word` is or abbreviates, as the tools print it.
 pub(super) fn name(word: &str) -> &str {
+    if !word.starts_with("--") {
+        return word;
+    }
     let short = SHORT
         .iter()
         .find(|(long, _, least)| word.len() >= *least && long.starts_with(word));
