@@ -1,8 +1,9 @@
 //! Reading iptables-save format (iptables-restore(8)).
 
+use super::address::network;
 use super::build::{Builder, Scope};
 use super::layout::{Detail, How, Section, Step};
-use super::option::{self, network, split};
+use super::option::{self, split};
 use super::{SourcePolicy, SourceRule};
 use crate::candidate::{Candidate, Family, Kind, Resolved};
 use crate::checkpoint::Part;

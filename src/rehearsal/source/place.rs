@@ -92,8 +92,7 @@ impl Sources {
     /// The chain's name here. The kernel's names for chains without one tell nothing: the only
     /// one of its table can be told.
     fn chain_of(&self, spot: &Spot) -> Option<String> {
-        let number = spot.chain.strip_prefix(UNNAMED);
-        if number.is_none_or(|number| number.parse::<u64>().is_err()) {
+        if !is_unnamed(&spot.chain) {
             return Some(spot.chain.clone());
         }
         let first = super::nft::unnamed(1);
@@ -126,6 +125,12 @@ impl Sources {
             text,
         })
     }
+}
+
+/// Whether the kernel made up the chain's name.
+pub(super) fn is_unnamed(chain: &str) -> bool {
+    let number = chain.strip_prefix(UNNAMED);
+    number.is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 pub(super) fn of_rule(rule: &SourceRule) -> Place {
