@@ -9,8 +9,16 @@
 
 #[path = "rehearsal_advice/corpus.rs"]
 mod corpus;
+#[path = "rehearsal_advice/doubt.rs"]
+mod doubt;
+#[path = "rehearsal_advice/doubt_support.rs"]
+mod doubt_support;
+#[path = "rehearsal_advice/host.rs"]
+mod host;
 #[path = "rehearsal_advice/limits.rs"]
 mod limits;
+#[path = "rehearsal_advice/rules.rs"]
+mod rules;
 #[path = "rehearsal_advice/support.rs"]
 mod support;
 #[path = "rehearsal_advice/topics.rs"]

@@ -191,3 +191,31 @@ pub fn v6(rules: &str) -> Candidate {
 pub fn nft(rules: &str) -> Candidate {
     candidate(Kind::Nft, rules)
 }
+
+/// A filter table with this INPUT policy and these rules; OUTPUT accepts.
+pub fn filter(policy: &str, rules: &str) -> String {
+    format!(
+        "*filter\n:INPUT {policy} [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n{rules}\nCOMMIT\n"
+    )
+}
+
+pub const GOOD: &str = "-A INPUT -i lo -j ACCEPT
+-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A INPUT -p tcp --dport 22 -j ACCEPT";
+
+/// An nft script for both families that begins with a flush.
+pub fn inet(rules: &str) -> String {
+    format!(
+        "flush ruleset\ntable inet f {{\nchain input {{\ntype filter hook input priority 0; policy drop;\n{rules}\n}}\n}}\n"
+    )
+}
+
+pub const GOOD_NFT: &str = "iif lo accept
+ct state vmap { established : accept, related : accept, invalid : drop }
+icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept
+tcp dport { 22, 443 } accept";
+
+/// The advice about rules for an empty firewall.
+pub fn told(candidates: &[Candidate]) -> String {
+    Change::new(&[], candidates).told()
+}

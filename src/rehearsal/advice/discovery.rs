@@ -87,6 +87,6 @@ fn lets_anything(study: &Study<'_>, hook: Hook, device: Option<Device>) -> bool 
         let Fate {
             accepted, passes, ..
         } = walk.through(chain);
-        accepted || passes && !chain.base.is_some_and(|base| base.drops)
+        accepted || passes && chain.lets_pass()
     })
 }

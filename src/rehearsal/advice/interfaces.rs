@@ -106,9 +106,9 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
 
 fn is_known(study: &Study<'_>, named: &Named) -> bool {
     let Named { name, open } = named;
-    let begins = |start: &&str| name.starts_with(*start) || *open && start.starts_with(name);
+    let begins = |start: &str| name.starts_with(start) || *open && start.starts_with(name);
     name.is_empty()
-        || MADE_LATER.iter().any(|start| begins(&start))
+        || MADE_LATER.iter().any(|start| begins(start))
         || (study.input.host.links.values()).any(|link| {
             if *open {
                 link.name.starts_with(name)

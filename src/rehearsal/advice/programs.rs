@@ -35,9 +35,9 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
 }
 
 /// The line that empties or deletes one of `parts`, and its text.
-fn wiper<'a>(
+fn wiper(
     study: &Study<'_>,
-    candidate: &'a Candidate,
+    candidate: &Candidate,
     parts: &std::collections::BTreeSet<Part>,
 ) -> Option<(usize, String)> {
     let text = String::from_utf8_lossy(&candidate.bytes);

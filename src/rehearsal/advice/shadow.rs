@@ -59,16 +59,11 @@ fn tell(study: &Study<'_>, chain: &Chain, earlier: usize, idle: &[usize]) -> Opt
 
 /// Rules and the earlier rule that takes all their packets, by their places from 0.
 fn shadowed(chain: &Chain, all: &Anatomy) -> Vec<(usize, usize)> {
-    let conditions: Vec<Option<Vec<Unit>>> =
-        chain.rules.iter().map(|rule| units(rule, all)).collect();
-    let mut count: HashMap<&Unit, usize> = HashMap::new();
-    for unit in conditions.iter().flatten().flatten() {
-        *count.entry(unit).or_default() += 1;
-    }
+    let (conditions, count) = numbered(chain, all);
     let mut found = Vec::new();
     let mut takes_all = None;
     // Earlier rules that end it for what they match, under their rarest condition.
-    let mut ending: HashMap<&Unit, Vec<usize>> = HashMap::new();
+    let mut ending: HashMap<usize, Vec<usize>> = HashMap::new();
     for (at, (rule, own)) in chain.rules.iter().zip(&conditions).enumerate() {
         if let Some(earlier) = takes_all {
             found.push((at, earlier));
@@ -93,12 +88,34 @@ fn shadowed(chain: &Chain, all: &Anatomy) -> Vec<(usize, usize)> {
         if !ends(chain, rule, all, 0) {
             continue;
         }
-        match own.iter().min_by_key(|unit| count.get(*unit)) {
+        match own.iter().min_by_key(|unit| count.get(**unit)) {
             None => takes_all = Some(at),
-            Some(rarest) => ending.entry(rarest).or_default().push(at),
+            Some(rarest) => ending.entry(*rarest).or_default().push(at),
         }
     }
     found
+}
+
+/// The conditions of each rule by their numbers, sorted; how often each number occurs.
+fn numbered(chain: &Chain, all: &Anatomy) -> (Vec<Option<Vec<usize>>>, Vec<usize>) {
+    let mut numbers: HashMap<Unit, usize> = HashMap::new();
+    let mut count: Vec<usize> = Vec::new();
+    let conditions = chain.rules.iter().map(|rule| {
+        let mut own: Vec<usize> = Vec::new();
+        for unit in units(rule, all)? {
+            let next = count.len();
+            let number = *numbers.entry(unit).or_insert(next);
+            match count.get_mut(number) {
+                Some(times) => *times += 1,
+                None => count.push(1),
+            }
+            own.push(number);
+        }
+        own.sort_unstable();
+        Some(own)
+    });
+    let conditions = conditions.collect();
+    (conditions, count)
 }
 
 /// Whether no packet that the rule matches comes to the next rule.

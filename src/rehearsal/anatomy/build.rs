@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::code::decode;
+use super::decode::decode;
 use super::legacy;
 use super::{Anatomy, Base, Body, Chain, Rule, Set};
 use crate::checkpoint::{Part, Snapshot};

@@ -6,6 +6,7 @@
 mod base;
 mod build;
 mod code;
+mod decode;
 mod extension;
 mod legacy;
 mod numbers;
@@ -91,6 +92,12 @@ pub struct Chain {
 }
 
 impl Chain {
+    /// Whether what comes to its end is let through, or comes back.
+    #[must_use]
+    pub fn lets_pass(&self) -> bool {
+        self.base.is_none_or(|base| !base.drops)
+    }
+
     /// Whether IPv6 (`v6`) or IPv4 packets can come by.
     #[must_use]
     pub const fn sees(&self, v6: bool) -> bool {

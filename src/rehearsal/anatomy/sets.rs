@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::code::{decode, verdict};
+use super::decode::{decode, verdict};
 use super::{Answer, Op, Verdict};
 use crate::checkpoint::Part;
 use crate::netlink::find;

@@ -27,16 +27,16 @@ fn of_code(ops: &[Op], all: &Anatomy) -> Option<Vec<Unit>> {
     for op in ops {
         match op {
             Op::Load { origin, .. } if !changes(origin) => {
-                loaded.extend(format!("{op:?};").into_bytes());
+                put(op, &mut loaded);
             }
             Op::Load { .. } => return None,
-            Op::Bitwise { .. } => loaded.extend(format!("{op:?};").into_bytes()),
+            Op::Bitwise { .. } => put(op, &mut loaded),
             Op::Compare { .. } | Op::Range { .. } => {
                 if loaded.is_empty() {
                     return None;
                 }
                 let mut unit = std::mem::take(&mut loaded);
-                unit.extend(format!("{op:?}").into_bytes());
+                put(op, &mut unit);
                 found.push(Unit(unit));
             }
             Op::Lookup {
@@ -51,7 +51,8 @@ fn of_code(ops: &[Op], all: &Anatomy) -> Option<Vec<Unit>> {
                     return None;
                 }
                 let mut unit = std::mem::take(&mut loaded);
-                unit.extend(format!("in {from} {negated} {:?};", set.fields).into_bytes());
+                unit.extend([LOOKUP, byte(*from), u8::from(*negated)]);
+                unit.extend(set.fields.iter().map(|length| byte(*length)));
                 match set.is_anonymous() {
                     true => unit.extend(&set.content),
                     // What it holds may be another thing tomorrow.
@@ -68,7 +69,9 @@ fn of_code(ops: &[Op], all: &Anatomy) -> Option<Vec<Unit>> {
                     return None;
                 }
                 if name != "comment" {
-                    let mut unit = format!("match {name} {revision};").into_bytes();
+                    let mut unit = vec![MATCH];
+                    unit.extend(name.as_bytes());
+                    unit.extend(revision.to_ne_bytes());
                     unit.extend(info);
                     found.push(Unit(unit));
                 }
@@ -81,6 +84,76 @@ fn of_code(ops: &[Op], all: &Anatomy) -> Option<Vec<Unit>> {
     }
     // Loads for the target's sake would make it another rule.
     Some(found)
+}
+
+/// What conditions of different sorts begin with.
+const LOAD: u8 = 1;
+const BITWISE: u8 = 2;
+const COMPARE: u8 = 3;
+const RANGE: u8 = 4;
+const LOOKUP: u8 = 5;
+const MATCH: u8 = 6;
+
+/// Registers and lengths are short.
+fn byte(number: usize) -> u8 {
+    u8::try_from(number).unwrap_or(u8::MAX)
+}
+
+/// Writes a step so that different steps read differently.
+fn put(op: &Op, out: &mut Vec<u8>) {
+    let bytes = |data: &[u8], out: &mut Vec<u8>| {
+        out.push(byte(data.len()));
+        out.extend(data);
+    };
+    match op {
+        Op::Load { to, length, origin } => {
+            out.extend([LOAD, byte(*to), byte(*length)]);
+            match origin {
+                Origin::Meta(key) => {
+                    out.push(0);
+                    out.extend(key.to_be_bytes());
+                }
+                Origin::Ct(key) => {
+                    out.push(1);
+                    out.extend(key.to_be_bytes());
+                }
+                Origin::Payload(base, offset) => {
+                    out.push(2);
+                    out.extend(base.to_be_bytes());
+                    out.extend(offset.to_ne_bytes());
+                }
+                Origin::Constant(data) => {
+                    out.push(3);
+                    bytes(data, out);
+                }
+            }
+        }
+        Op::Bitwise {
+            from,
+            to,
+            mask,
+            xor,
+        } => {
+            out.extend([BITWISE, byte(*from), byte(*to)]);
+            bytes(mask, out);
+            bytes(xor, out);
+        }
+        Op::Compare { from, how, data } => {
+            out.extend([COMPARE, byte(*from), *how as u8]);
+            bytes(data, out);
+        }
+        Op::Range {
+            from,
+            negated,
+            low,
+            high,
+        } => {
+            out.extend([RANGE, byte(*from), u8::from(*negated)]);
+            bytes(low, out);
+            bytes(high, out);
+        }
+        Op::Lookup { .. } | Op::Match { .. } | Op::Target { .. } | Op::Other { .. } => {}
+    }
 }
 
 fn of_words(clauses: &[Clause]) -> Option<Vec<Unit>> {

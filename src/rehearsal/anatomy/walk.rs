@@ -83,7 +83,7 @@ impl<'a> Walk<'a> {
         let bases = self.bases(hook);
         bases.into_iter().find(|chain| {
             let fate = self.through(chain);
-            !fate.accepted && !(fate.passes && !chain.base.is_some_and(|base| base.drops))
+            !fate.accepted && (!fate.passes || !chain.lets_pass())
         })
     }
 
@@ -128,7 +128,7 @@ impl<'a> Walk<'a> {
         let bases = self.bases(hook);
         bases
             .into_iter()
-            .all(|chain| self.through(chain).passes && !chain.base.is_some_and(|base| base.drops))
+            .all(|chain| self.through(chain).passes && chain.lets_pass())
     }
 
     /// Whether a rule matches it, and the verdicts that it then may get.

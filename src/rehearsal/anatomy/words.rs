@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::code::of_target;
+use super::decode::of_target;
 use super::numbers::state;
 use super::protocols::{self, ICMP, ICMPV6, TCP};
 use super::{Answer, Device, Packet, Verdict};

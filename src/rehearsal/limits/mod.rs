@@ -4,6 +4,7 @@ mod elsewhere;
 mod feature;
 mod find;
 mod live;
+mod names;
 mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
