@@ -13,6 +13,7 @@ use crate::lab::{
     GATEWAY, HOST, HOST_INSIDE, HOST_V6, RESOLVER, RESOLVER_V6, USER, USER_INSIDE, USER_V6,
     on_a_host,
 };
+use crate::many::Job;
 use crate::predict::{Predictor, stub};
 use crate::probe::{PATIENT, QUICK, Seen};
 use crate::session::{Front, Session as Held};
@@ -79,7 +80,7 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-fn case() -> Case {
+pub fn case() -> Case {
     let candidate = "*filter\n:INPUT DROP\n:FORWARD DROP\n:OUTPUT ACCEPT\n\
         -A INPUT -i lo -j ACCEPT\n\
         -A INPUT -p tcp -m conntrack --ctstate ESTABLISHED -j ACCEPT\n\
@@ -160,7 +161,12 @@ fn try_with(report: &Report, exit: i32) -> (Tally, Result<(), String>) {
     let tally = Tally::default();
     let result = on_a_host(|lab| {
         let predictor: Predictor = stub(lab, exit, report);
-        tally.try_case(&case(), &predictor, Front::Echo, false)
+        let job = Job {
+            case: case(),
+            front: Front::Echo,
+            before: false,
+        };
+        tally.try_job(&job, &predictor).map(drop)
     });
     (tally, result)
 }

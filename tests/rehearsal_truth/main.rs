@@ -17,10 +17,15 @@
 
 mod case;
 mod compare;
+mod corpus;
+mod generate;
 mod lab;
 mod liars;
+mod many;
+mod mistakes;
 mod predict;
 mod probe;
+mod random;
 mod serve;
 mod session;
 mod tally;

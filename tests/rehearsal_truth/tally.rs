@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::case::Case;
 use crate::compare::{Fault, Guess, Judged, Kind, compare, explained, verdict_faults};
+use crate::many::Job;
 use crate::predict::Predictor;
 use crate::probe::{PATIENT, QUICK, Seen};
-use crate::session::Front;
 use crate::truth::{Manner, Outcome, examine};
 
 /// Counts over many cases.
@@ -47,13 +47,8 @@ impl Tally {
     ///
     /// A fault is looked at again with more patience: on a machine under load an answer may
     /// come late. Only what is wrong both times counts.
-    pub fn try_case(
-        &self,
-        case: &Case,
-        predictor: &Predictor,
-        front: Front,
-        before: bool,
-    ) -> Result<(), String> {
+    pub fn try_job(&self, job: &Job, predictor: &Predictor) -> Result<Outcome, String> {
+        let (case, front, before) = (&job.case, job.front, job.before);
         let manner = |patience: Duration| Manner {
             front,
             patience,
@@ -62,14 +57,14 @@ impl Tally {
         let outcome = examine(case, predictor, manner(QUICK));
         let faults = self.judge(case, &outcome, true);
         if faults.is_empty() {
-            return Ok(());
+            return Ok(outcome);
         }
         let outcome = examine(case, predictor, manner(PATIENT));
         let again = self.judge(case, &outcome, false);
         if again.is_empty() {
             println!("seen only once, case {}:\n{}", case.name, faults.join("\n"));
             self.count("wrong once, right when tried again");
-            return Ok(());
+            return Ok(outcome);
         }
         let said = match &outcome {
             Outcome::Applied { prediction, .. } | Outcome::Refused { prediction, .. } => {
@@ -77,7 +72,11 @@ impl Tally {
             }
             Outcome::NoLive(_) | Outcome::NoSession => "",
         };
-        Err(format!("{}\n{case}\nsaid: {said}", again.join("\n")))
+        Err(format!(
+            "{}: {}\n{case}\nsaid: {said}",
+            case.name,
+            again.join("\n")
+        ))
     }
 
     fn judge(&self, case: &Case, outcome: &Outcome, count: bool) -> Vec<String> {

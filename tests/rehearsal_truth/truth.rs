@@ -8,7 +8,7 @@ use safe_apply::nftables::Ruleset;
 use safe_apply::rehearsal::Protocol;
 use safe_apply::rehearsal::report::{Direction, Peer, Row};
 
-use crate::case::{Case, File};
+use crate::case::{Case, File, Tool};
 use crate::lab::{HOST, HOST_INSIDE, HOST_V6, Lab, feed, on_a_host};
 use crate::predict::{Prediction, Predictor, asked};
 use crate::probe::{Question, Seen};
@@ -135,9 +135,28 @@ pub fn load(files: &[File]) -> Result<(), String> {
     for file in Case::in_order(files) {
         let (program, args) = file.tool.words().split_first().unwrap();
         let mut command = std::process::Command::new(program);
-        feed(command.args(args), &file.text)?;
+        let text = match file.tool {
+            Tool::Ipset => replacing(&file.text),
+            Tool::Iptables(_) | Tool::Ip6tables(_) | Tool::Nft | Tool::Arptables => {
+                file.text.clone()
+            }
+        };
+        feed(command.args(args), &text)?;
     }
     Ok(())
+}
+
+/// Sets in a file replace those that are there, as tables do; `ipset restore` would add to them.
+fn replacing(sets: &str) -> String {
+    let mut text = String::new();
+    for line in sets.lines() {
+        text += &format!("{line}\n");
+        if let Some(rest) = line.strip_prefix("create ") {
+            let name = rest.split(' ').next().unwrap_or_default();
+            text += &format!("flush {name}\n");
+        }
+    }
+    text
 }
 
 /// What the save tools print, without counters, and the generation of nf_tables.
@@ -184,6 +203,9 @@ pub fn measure(
     manner: Manner,
 ) -> Truth {
     lab.refuse_without_limit();
+    // Neighbours are forgotten within minutes anyhow.
+    forget_neighbours();
+    lab.in_world(forget_neighbours);
     let session = session.map(|session| session.alive(manner.patience));
     let login = login(lab, manner.front, case.user, case.server, manner.patience);
     for row in rows {
@@ -199,6 +221,14 @@ pub fn measure(
         login,
         rows,
     }
+}
+
+fn forget_neighbours() {
+    feed(
+        std::process::Command::new("ip").args(["neighbour", "flush", "all"]),
+        "",
+    )
+    .unwrap();
 }
 
 /// What a row asks, as a real connection.
