@@ -35,8 +35,8 @@ pub const RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 53));
 pub const RESOLVER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, 0x53));
 
 const WORLD_LINKS: &str = "\
-link add wan0 type veth peer name eth0 netns HOST
-link add wan1 type veth peer name eth1 netns HOST
+link add wan0 address 02:00:00:00:77:01 type veth peer name eth0 netns HOST
+link add wan1 address 02:00:00:00:77:02 type veth peer name eth1 netns HOST
 link set lo up
 link set wan0 up
 link set wan1 up

@@ -28,5 +28,6 @@ mod probe;
 mod random;
 mod serve;
 mod session;
+mod specials;
 mod tally;
 mod truth;
