@@ -220,7 +220,7 @@ fn specials() -> Vec<Special> {
                 &PLAIN.replace("--dport 22", "--dport 22 -m connlimit --connlimit-upto 1"),
             ),
             near,
-            Seen::Blocked,
+            Seen::Open,
         ),
         (
             "by hardware address",
@@ -289,11 +289,16 @@ fn specials() -> Vec<Special> {
             Seen::Open,
         ),
         (
-            "only small packets",
+            "only packets without data",
             file(V4, PLAIN),
             file(
                 V4,
-                &PLAIN.replace("-m conntrack", "-m length --length 0:61 -m conntrack"),
+                &PLAIN
+                    .replace("--dport 22", "--dport 22 -m conntrack --ctstate NEW")
+                    .replace(
+                        "-m conntrack --ctstate REL",
+                        "-m length --length 0:52 -m conntrack --ctstate REL",
+                    ),
             ),
             near,
             Seen::Blocked,

@@ -117,7 +117,6 @@ fn anywhere(family: Family) -> BoxedStrategy<String> {
         "-m comment --comment \"a word\"",
         "-m statistic --mode nth --every 2 --packet 0",
         "-m dscp --dscp 0x04",
-        "-m string --string \"alive\" --algo bm",
         "-m u32 --u32 \"0x0&0xf000000=0x5000000\"",
     ]);
     let asked = sets::questions(family);
