@@ -98,7 +98,7 @@ impl Stage {
         };
         let mut failures = set(&server, &|| sysctl::prepare_server(&host.sysctls))?;
         failures.add(set(&world, &sysctl::prepare_world)?);
-        limits.extend(devices::make(&mut inside, &world, &plan)?);
+        limits.extend(devices::make(&mut inside, &world, &mut plan)?);
         failures.add(set(&server, &|| {
             sysctl::finish_server(&host.sysctls, &plan)
         })?);
