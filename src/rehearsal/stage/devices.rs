@@ -29,20 +29,24 @@ const IFF_UP: u32 = 1;
 const IFF_NOARP: u32 = 0x80;
 
 /// Makes all interfaces in the namespace of `server`, with their other ends in `world`, all
-/// down but `lo`. Gives what the kernel refused, in words.
+/// down but `lo`. What the kernel refuses is given in words, and no longer planned.
 ///
 /// Those that are there by name only are such pairs as well, the other end down: bridges
 /// are slow to take away, and other types load modules that make interfaces on the host.
-pub(super) fn make(server: &mut Rtnl, world: &NetNs, plan: &Plan) -> Result<Vec<String>, Error> {
+pub(super) fn make(
+    server: &mut Rtnl,
+    world: &NetNs,
+    plan: &mut Plan,
+) -> Result<Vec<String>, Error> {
     let wires = plan
         .wires
         .values()
-        .map(|wire| (&wire.name, veth(wire, world)));
+        .map(|wire| (wire.index, veth(wire, world)));
     let idle = plan
         .idle
         .values()
-        .map(|idle| (&idle.name, unplugged(idle, world)));
-    let (names, mut requests): (Vec<&String>, Vec<Request>) = wires.chain(idle).unzip();
+        .map(|idle| (idle.index, unplugged(idle, world)));
+    let (indexes, mut requests): (Vec<u32>, Vec<Request>) = wires.chain(idle).unzip();
     requests.push(raise_loopback());
     let refused = server.apply(&requests).map_err(Error::of("interfaces"))?;
     let mut words = Vec::new();
@@ -50,8 +54,8 @@ pub(super) fn make(server: &mut Rtnl, world: &NetNs, plan: &Plan) -> Result<Vec<
         if errno == Errno::OPNOTSUPP {
             return Err(Error::NoWires);
         }
-        let name = names.get(place).map_or("lo", |name| name);
-        words.push(refusal(name, errno));
+        let name = indexes.get(place).and_then(|index| plan.remove(*index));
+        words.push(refusal(name.as_deref().unwrap_or("lo"), errno));
     }
     Ok(words)
 }

@@ -136,6 +136,12 @@ impl Plan {
         }
     }
 
+    /// Does without an interface; its name.
+    pub(super) fn remove(&mut self, index: u32) -> Option<String> {
+        let wire = self.wires.remove(&index).map(|wire| wire.name);
+        wire.or_else(|| Some(self.idle.remove(&index)?.name))
+    }
+
     /// Whether there is an interface with this index in the server namespace.
     pub(super) fn has(&self, index: u32) -> bool {
         index == LOOPBACK || self.wires.contains_key(&index) || self.idle.contains_key(&index)
