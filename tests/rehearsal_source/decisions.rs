@@ -15,27 +15,38 @@ fn nft(family: u8, name: &str) -> Part {
     Part::Nft(TableId { family, name })
 }
 
-/// What is told of a chain with `rules` rules, once `file` is loaded over `before`, where `kept`
-/// rules were.
+/// What is told of a chain with `counts.0` rules, once `file` is loaded over what the commands in
+/// `before` made, which were `counts.1` rules.
 fn told(
     before: &[&str],
     file: (&str, &str),
     at: (&Part, &str, Option<usize>),
     counts: (usize, usize),
 ) -> Decision {
+    load_and_tell(before, file, at, counts, true)
+}
+
+fn load_and_tell(
+    before: &[&str],
+    file: (&str, &str),
+    at: (&Part, &str, Option<usize>),
+    counts: (usize, usize),
+    noflush: bool,
+) -> Decision {
     let backend = match at.0 {
         Part::Legacy(..) => Resolved::Legacy,
         Part::Nft(_) | Part::Set(_) => Resolved::Nft,
     };
     let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("lock");
     let files = candidates(dir.path(), &[file]);
-    let sources = Sources::parse(&files, backend, true);
+    let sources = Sources::parse(&files, backend, noflush);
     let there = NetNs::scratch().unwrap();
     let found = there.enter(|| {
         for command in before {
             tool(&["sh", "-c", command], "").unwrap();
         }
-        load_here(&files, backend, true, &dir.path().join("lock")).unwrap();
+        load_here(&files, backend, noflush, &lock).unwrap();
         decision(&spot(at.0, at.1, at.2), &sources, counts.0, counts.1)
     });
     found.unwrap()
@@ -46,12 +57,8 @@ fn a_host_that_has_a_name_may_make_any_number_of_rules() {
     let text = "*filter\n:INPUT ACCEPT\n-A INPUT -s 192.0.2.1 -j ACCEPT\n-A INPUT -s localhost -j DROP\n-A INPUT -s 192.0.2.2 -j ACCEPT\nCOMMIT\n";
     let part = nft(2, "filter");
     let line = |rule, rules| {
-        let told = told(
-            &[],
-            ("rules", text),
-            (&part, "INPUT", Some(rule)),
-            (rules, 0),
-        );
+        let at = (&part, "INPUT", Some(rule));
+        let told = load_and_tell(&[], ("rules", text), at, (rules, 0), false);
         (told.line, told.text)
     };
     assert_eq!(line(1, 3).0, Some(3));
@@ -62,6 +69,14 @@ fn a_host_that_has_a_name_may_make_any_number_of_rules() {
     assert_eq!(line(3, 3).0, Some(5));
     // More rules than there are: the tool does not print what it is said to have made.
     assert_eq!(line(2, 4), (None, String::new()));
+    // Nor does it stand for what was there before, even if nobody says that something was.
+    let before = ["iptables-nft -A INPUT -s 127.0.0.9 -j DROP"];
+    let at = (&part, "INPUT", Some(1));
+    let of = load_and_tell(&before, ("rules", text), at, (4, 0), true);
+    assert_eq!(
+        (of.line, of.text.as_str()),
+        (None, "-A INPUT -s 127.0.0.9/32 -j DROP")
+    );
 }
 
 #[test]
@@ -120,4 +135,25 @@ fn rules_that_were_there_are_told_as_their_tool_prints_them() {
     assert_eq!(of.text, "policy drop");
     let of = told(&[], file, (&nft(2, "none"), "input", Some(1)), (1, 0));
     assert_eq!(of.text, "");
+}
+
+#[test]
+fn rules_that_go_are_counted_as_there_before() {
+    let before = [
+        "iptables-nft -A INPUT -p udp -j DROP",
+        "iptables-nft -A INPUT -p icmp -j DROP",
+    ];
+    let text = "*filter\n-D INPUT 1\n-A INPUT -p tcp -j DROP\n-A INPUT -j DROP\nCOMMIT\n";
+    let part = nft(2, "filter");
+    let of = |rule| {
+        told(
+            &before,
+            ("rules", text),
+            (&part, "INPUT", Some(rule)),
+            (3, 2),
+        )
+    };
+    let found: Vec<_> = (1..=3).map(|rule| of(rule).line).collect();
+    assert_eq!(found, [None, Some(3), Some(4)]);
+    assert_eq!(of(1).text, "-A INPUT -p icmp -j DROP");
 }
