@@ -36,7 +36,13 @@ impl<'a> Locator<'a> {
         }
         let now = count(self.after);
         let alone = self.sources.locate(spot, now, 0);
-        alone.or_else(|| self.sources.locate(spot, now, count(self.before)))
+        let behind = self.sources.locate(spot, now, count(self.before));
+        match (alone, behind) {
+            // Whether older rules stay is not known, and the line depends on it.
+            (Some(one), Some(other)) if one != other => None,
+            (Some(one), _) => Some(one),
+            (None, other) => other,
+        }
     }
 
     /// How many rules of the chain were there before and stay: none where that explains the

@@ -225,3 +225,31 @@ fn rules_of_one_sort_are_told_together() {
         assert!(inward(&limits, 80) && inward(&limits, 89) && !inward(&limits, 90));
     }
 }
+
+#[test]
+fn hardware_addresses_matter_where_they_are_not_the_hosts() {
+    let lines = "-A INPUT -p tcp --dport 80 -m mac --mac-source 02:00:00:00:00:01 -j DROP";
+    for change in both(lines) {
+        let limits = change.limits();
+        let to = |port| flow(&format!("{THERE}:50000"), &format!("{HERE}:{port}"));
+        assert!(limits.hardware(Side::World, &to(80)).is_some());
+        assert_eq!(limits.hardware(Side::World, &to(22)), None);
+        assert_eq!(limits.doubt(Side::World, &to(80)), None);
+    }
+}
+
+#[test]
+fn answers_to_another_name_may_be_met_anywhere() {
+    let nat = |rule: &str| {
+        format!(
+            "*nat\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\n{rule}COMMIT\n"
+        )
+    };
+    let raw = "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+        -A PREROUTING -d 192.0.2.77/32 -m statistic --mode random --probability 0.5 -j DROP\nCOMMIT\n";
+    let with =
+        |rule: &str| Change::new(&[], &[v4(&format!("{}{}{raw}", table(""), nat(rule)))]).limits();
+    assert!(!outward(&with(""), 443));
+    let hidden = with("-A POSTROUTING -p tcp -j SNAT --to-source 192.0.2.77\n");
+    assert!(outward(&hidden, 443), "answers come to 192.0.2.77");
+}

@@ -177,3 +177,64 @@ fn what_is_true_now_is_only_told() {
         );
     }
 }
+
+#[test]
+fn objects_of_a_table_count_as_what_they_are() {
+    let objects = |rule: &str| {
+        inet(rule).replace(
+            "chain x {",
+            "quota q { over 5 mbytes; }\nlimit l { rate 5/second; }\ncounter c { }
+            map quotas { type inet_service : quota; elements = { 80 : \"q\" }; }
+            map counters { type inet_service : counter; elements = { 80 : \"c\" }; }\nchain x {",
+        )
+    };
+    let of = |rule: &str| Change::new(&[], &[nft(&objects(rule))]).limits();
+    for rule in [
+        "quota name \"q\" drop",
+        "quota name tcp dport map @quotas drop",
+    ] {
+        let limits = of(rule);
+        assert!(
+            limits.list[0].message.contains("quota"),
+            "{rule}: {:?}",
+            limits.list
+        );
+        assert!(inward(&limits, 80), "{rule}");
+    }
+    assert!(of("limit name \"l\" drop").list[0].message.contains("rate"));
+    for rule in [
+        "counter name \"c\" drop",
+        "counter name tcp dport map @counters drop",
+    ] {
+        assert_eq!(of(rule).list, [], "{rule}");
+    }
+}
+
+#[test]
+fn what_is_attached_to_interfaces_is_told() {
+    use safe_apply::exec::Run;
+    use safe_apply::netns::NetNs;
+    use safe_apply::rehearsal::limits::Live;
+
+    let devices = std::collections::BTreeSet::from(["ens3".to_owned(), "ens4".to_owned()]);
+    let live = NetNs::host_like(&devices)
+        .unwrap()
+        .enter(|| {
+            assert_eq!(Live::read().attached, std::collections::BTreeSet::new());
+            let tc = Run::tool("tc")
+                .unwrap()
+                .args(["qdisc", "add", "dev", "ens4", "clsact"]);
+            tc.success().unwrap();
+            Live::read()
+        })
+        .unwrap();
+    let mut change = Change::new(&[], &[nft(&inet("accept"))]);
+    change.live = live;
+    let list = change.limits().list;
+    assert_eq!(list.len(), 1, "{list:?}");
+    assert!(
+        list[0].message.starts_with("filters of tc at ens4:"),
+        "{list:?}"
+    );
+    assert!(!list[0].is_decisive);
+}

@@ -35,10 +35,6 @@ impl Anatomy {
             sets.insert(&one.name, self.sets.len());
             self.sets.push(Set::of(&part, one));
         }
-        for object in &table.objects {
-            let key = (part.clone(), object.name.clone());
-            self.objects.insert(key, object.kind);
-        }
         for chain in &table.chains {
             let rules = chain.rules.iter().map(|rule| {
                 let (ops, verdict) = decode(expressions::of_rule(rule), &sets);

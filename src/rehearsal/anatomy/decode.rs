@@ -180,8 +180,22 @@ fn destination(one: &Expression<'_>) -> Option<u32> {
     find(one.data, kind).and_then(|one| one.be32())
 }
 
-/// What `dynset` does to each element: `NFTA_DYNSET_EXPR` or a list of them.
+/// What an expression does besides: to each element (`dynset`), inside a tunnel (`inner`), with an
+/// object.
 fn inner(one: &Expression<'_>, sets: &HashMap<&str, usize>) -> Vec<Op> {
+    if one.name == b"objref" {
+        // The object that a map says.
+        let name = find(one.data, expression::OBJREF_SET_NAME).map(|name| name.text());
+        let set = name.and_then(|name| sets.get(name.as_str()).copied());
+        let lookup = set.map(|set| Op::Lookup {
+            from: 0,
+            set: Some(set),
+            negated: false,
+            verdict: false,
+            to: None,
+        });
+        return lookup.into_iter().collect();
+    }
     let (single, many) = match one.name {
         b"dynset" => (expression::DYNSET_EXPR, expression::DYNSET_EXPRESSIONS),
         b"inner" => (expression::INNER_EXPR, expression::INNER_EXPR),

@@ -38,8 +38,6 @@ pub struct Anatomy {
     pub chains: Vec<Chain>,
     /// Sets and maps of nf_tables.
     pub sets: Vec<Set>,
-    /// Names and objects of a table to what they stand for.
-    pub(crate) objects: BTreeMap<(Part, String), u32>,
     pub(crate) index: BTreeMap<(Part, String), usize>,
 }
 

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::numbers::{ct, meta, payload_base};
 use super::{Anatomy, Answer, Compare, Op, Origin, Packet, Verdict, extension};
+use crate::netlink::find;
 
 /// Length of all data registers, in bytes.
 const REGISTERS: usize = 64;
@@ -83,11 +84,11 @@ pub fn run<'a>(
                 info,
             } => extension::matches(name, *revision, info, packet),
             Op::Target { .. } => Answer::Yes,
-            Op::Other { name, to, .. } => {
+            Op::Other { name, to, data, .. } => {
                 if let Some(to) = to {
                     put(&mut registers, *to, None);
                 }
-                other(name)
+                other(name, data)
             }
         };
         answer = answer.and(this);
@@ -107,10 +108,18 @@ fn key_length(fields: &[usize]) -> usize {
 }
 
 /// Expressions that are not followed here: some never keep a packet from going on.
-fn other(name: &str) -> Answer {
+fn other(name: &str, data: &[u8]) -> Answer {
     match name {
-        "log" | "reject" | "queue" | "masq" | "redir" | "nat" | "notrack" | "dup" | "objref"
-        | "meta" | "ct" | "payload" | "byteorder" | "bitwise" => Answer::Yes,
+        // `NFTA_OBJREF_IMM_TYPE`: counter, ct helper, ct timeout, secmark, ct expectation.
+        "objref" => {
+            let kind = find(data, 1).and_then(|kind| kind.be32());
+            match kind {
+                Some(1 | 3 | 7 | 8 | 9) => Answer::Yes,
+                _ => Answer::Maybe,
+            }
+        }
+        "log" | "reject" | "queue" | "masq" | "redir" | "nat" | "notrack" | "dup" | "meta"
+        | "ct" | "payload" | "byteorder" | "bitwise" => Answer::Yes,
         _ => Answer::Maybe,
     }
 }

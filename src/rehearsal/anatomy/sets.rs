@@ -12,6 +12,8 @@ use crate::nftables::{self};
 
 /// `NFTA_SET_KEY_LEN`.
 const KEY_LENGTH: u16 = 5;
+/// `NFTA_SET_OBJ_TYPE`.
+const OBJECT_TYPE: u16 = 15;
 /// `NFTA_SET_DESC_CONCAT` and `NFTA_SET_FIELD_LEN`.
 const DESC_CONCAT: u16 = 2;
 const FIELD_LENGTH: u16 = 1;
@@ -35,6 +37,8 @@ pub struct Set {
     pub elements: Vec<Element>,
     /// What is done for each element that is found: counting, limits, quotas.
     pub inner: Vec<Op>,
+    /// The kind of the objects that a map says (`NFT_OBJECT_*`).
+    pub objects: Option<u32>,
     /// What tells its content from another's.
     pub content: Vec<u8>,
 }
@@ -88,6 +92,7 @@ impl Set {
             },
             elements: one.elements().map(Element::of).collect(),
             inner,
+            objects: number(OBJECT_TYPE),
             content: parts.concat(),
         }
     }

@@ -120,14 +120,19 @@ fn is_dnat(body: &Body) -> bool {
     }
 }
 
-/// Tables that this program does not read.
+/// Tables that this program does not read, and what decides about packets outside the rules.
 pub fn unread(live: &Live) -> Vec<Limit> {
-    let limit = |tool| {
+    let tables = live.unread.iter().map(|tool| {
         plain(format!(
             "rules made with {tool}, if there are any, are not looked at"
         ))
-    };
-    live.unread.iter().map(limit).collect()
+    });
+    let attached = live.attached.iter().map(|what| {
+        plain(format!(
+            "{what}: it decides about packets too, and it is not part of the rehearsal"
+        ))
+    });
+    tables.chain(attached).collect()
 }
 
 fn plain(message: String) -> Limit {

@@ -1,7 +1,7 @@
 //! Finding such things in rules.
 
 use super::feature::Feature;
-use super::names::{of_match, of_other, of_target};
+use super::names::{of_match, of_object, of_other, of_target};
 use crate::rehearsal::anatomy::{
     Anatomy, Body, Clause, Compare, Op, Origin, Rule, Verdict, ct, meta, payload_base,
 };
@@ -129,6 +129,8 @@ fn of_op(op: &Op, all: &Anatomy, found: &mut Vec<Feature>) {
             }
         }
         Op::Lookup { set, .. } => {
+            let object = set.and_then(|set| all.sets.get(set)?.objects);
+            found.extend(object.and_then(of_object));
             for op in set
                 .and_then(|set| all.sets.get(set))
                 .map_or(&[][..], |set| &set.inner)

@@ -23,6 +23,8 @@ pub struct Live {
     pub lists: BTreeMap<String, BTreeSet<IpAddr>>,
     /// Tools whose tables the kernel holds and this program does not read.
     pub unread: BTreeSet<String>,
+    /// In words, what is attached to interfaces and decides about packets too: `an XDP program at eth0`.
+    pub attached: BTreeSet<String>,
 }
 
 impl Live {
@@ -32,6 +34,7 @@ impl Live {
         let modules = fs::read_to_string("/proc/modules").unwrap_or_default();
         Self {
             unread: unread(&modules),
+            attached: super::attached::read(),
             ..Self::read_from(Path::new(NET))
         }
     }
@@ -54,7 +57,7 @@ impl Live {
         }
         Self {
             lists,
-            unread: BTreeSet::new(),
+            ..Self::default()
         }
     }
 }

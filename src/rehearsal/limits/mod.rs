@@ -1,5 +1,6 @@
 //! What a rehearsal of these rules cannot show, so that "open" is never said of it.
 
+mod attached;
 mod elsewhere;
 mod feature;
 mod find;
@@ -70,6 +71,8 @@ struct Doubtful {
     /// In the list.
     limit: usize,
     outbound: bool,
+    /// Whether it is doubtful only where hardware addresses are not the host's.
+    hardware: bool,
     addresses: Option<BTreeSet<IpAddr>>,
 }
 
@@ -77,6 +80,17 @@ impl Limits {
     /// Why "open" cannot be trusted for a flow that `side` begins; `None` if it can.
     #[must_use]
     pub fn doubt(&self, side: Side, flow: &Flow) -> Option<&Limit> {
+        self.first(side, flow, false)
+    }
+
+    /// A rule that packets of the flow may match and that looks at hardware addresses: "open"
+    /// cannot be trusted where the rehearsal does not have those of the host.
+    #[must_use]
+    pub fn hardware(&self, side: Side, flow: &Flow) -> Option<&Limit> {
+        self.first(side, flow, true)
+    }
+
+    fn first(&self, side: Side, flow: &Flow, hardware: bool) -> Option<&Limit> {
         let of_addresses = |addresses: &BTreeSet<IpAddr>| {
             let ends = [flow.source.ip(), flow.destination.ip()];
             ends.iter().any(|ip| addresses.contains(ip))
@@ -87,10 +101,11 @@ impl Limits {
             .filter_map(|place| self.doubtful.get(place))
             .flatten();
         let found = reasons
+            .filter(|one| one.hardware == hardware)
             .filter(|one| !one.outbound || side == Side::Host)
             .filter(|one| one.addresses.as_ref().is_none_or(of_addresses))
             .map(|one| one.limit)
-            .chain(self.bridged)
+            .chain(self.bridged.filter(|_| !hardware))
             .min();
         self.list.get(found?)
     }
@@ -116,13 +131,21 @@ pub fn limits(input: &Limited<'_>) -> Limits {
             Weight::None => None,
         };
         let Some((outbound, addresses)) = doubtful else {
-            told.push(limit);
+            told.push((
+                limit,
+                if feature == Feature::Hardware {
+                    rules
+                } else {
+                    Vec::new()
+                },
+            ));
             continue;
         };
         for rule in rules {
             limits.doubtful.entry(rule).or_default().push(Doubtful {
                 limit: limits.list.len(),
                 outbound,
+                hardware: false,
                 addresses: addresses.clone(),
             });
         }
@@ -135,7 +158,17 @@ pub fn limits(input: &Limited<'_>) -> Limits {
         limits.bridged = Some(limits.list.len());
         limits.list.push(limit);
     }
-    limits.list.extend(told);
+    for (limit, hardware) in told {
+        for rule in hardware {
+            limits.doubtful.entry(rule).or_default().push(Doubtful {
+                limit: limits.list.len(),
+                outbound: false,
+                hardware: true,
+                addresses: None,
+            });
+        }
+        limits.list.push(limit);
+    }
     limits.list.extend(elsewhere::forwarded(&all, &locator));
     limits.list.extend(elsewhere::unread(input.live));
     limits.reach = Reach::new(&all, limits.doubtful.keys().copied().collect());

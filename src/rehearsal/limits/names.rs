@@ -71,19 +71,24 @@ pub fn of_other(name: &str, data: &[u8]) -> Option<Feature> {
         // `NFT_SOCKET_CGROUPV2`.
         "socket" if number(1) == Some(3) => Feature::Cgroup,
         "socket" => Feature::Socket,
-        // `NFTA_OBJREF_IMM_TYPE`: quota, ct helper, limit, connlimit, synproxy, tunnel.
-        "objref" => match number(1) {
-            Some(2) => Feature::Quota,
-            Some(3) => Feature::Helper,
-            Some(4) => Feature::Rate,
-            Some(5) => Feature::Connections,
-            Some(10) => Feature::SynProxy,
-            Some(6) => Feature::Ipsec,
-            _ => return None,
-        },
+        // `NFTA_OBJREF_IMM_TYPE`
+        "objref" => return number(1).and_then(of_object),
         "log" | "reject" | "masq" | "redir" | "nat" | "notrack" | "dup" | "fwd" | "meta" | "ct"
         | "payload" | "byteorder" | "bitwise" | "dynset" | "fib" | "rt" | "exthdr"
         | "flow_offload" | "immediate" | "cmp" | "range" | "lookup" => return None,
         other => Feature::Unknown(other.to_owned()),
+    })
+}
+
+/// `NFT_OBJECT_*`: quota, ct helper, limit, connlimit, tunnel, synproxy.
+pub fn of_object(kind: u32) -> Option<Feature> {
+    Some(match kind {
+        2 => Feature::Quota,
+        3 => Feature::Helper,
+        4 => Feature::Rate,
+        5 => Feature::Connections,
+        6 => Feature::Ipsec,
+        10 => Feature::SynProxy,
+        _ => return None,
     })
 }

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::checkpoint::Part;
-use crate::rehearsal::anatomy::{
-    Anatomy, Answer, Base, Chain, Device, Hook, Kind, Packet, Verdict, Walk,
-};
+use crate::rehearsal::anatomy::{Anatomy, Answer, Base, Device, Hook, Kind, Packet, Verdict, Walk};
 use crate::rehearsal::probe::Side;
 use crate::rehearsal::{Flow, Protocol};
 
@@ -83,7 +81,7 @@ impl Reach {
                 };
                 // Of a connection, nat sees the packet that opens it.
                 let seen = base.kind != Kind::Nat || !trip.reply;
-                if same && seen && self.ways.contains_key(&at) && sees(chain, trip.v6) {
+                if same && seen && self.ways.contains_key(&at) && chain.sees(trip.v6) {
                     let packet = trip.at(base);
                     let walk = Walk::new(all, packet);
                     self.descend(all, &walk, at, &mut BTreeSet::new(), &mut met);
@@ -127,10 +125,6 @@ impl Reach {
             }
         }
     }
-}
-
-fn sees(chain: &Chain, v6: bool) -> bool {
-    chain.sees(v6)
 }
 
 /// Each chain to the rules that lead there: places of chain and rule.
@@ -178,15 +172,19 @@ impl Trip {
 fn trips(all: &Anatomy, side: Side, flow: &Flow) -> Vec<Trip> {
     let v6 = flow.destination.is_ipv6();
     let own = is_own(flow);
-    let translated = may_be_translated(all, side, own, flow);
+    let hooks: &[Hook] = match side {
+        Side::World if !own => &[Hook::Prerouting, Hook::Input],
+        Side::World | Side::Host => &[Hook::Prerouting, Hook::Input, Hook::Output],
+    };
+    let opening = packet(flow, false, own);
+    let translated = may_be_translated(all, &opening, hooks);
+    // Answers to packets that left in another name come in with that name.
+    let hidden = translated || may_be_translated(all, &opening, &[Hook::Postrouting]);
     let mut found = Vec::new();
     for reply in [false, true] {
         let sent = packet(flow, reply, own);
-        let later = if translated {
-            blurred(&sent)
-        } else {
-            sent.clone()
-        };
+        let unsure = if reply { hidden } else { translated };
+        let later = if unsure { blurred(&sent) } else { sent.clone() };
         for inward in [true, false] {
             let goes = own || inward == ((side == Side::World) != reply);
             if goes {
@@ -269,13 +267,8 @@ fn blurred(packet: &Packet) -> Packet {
     plain.by(packet.input.clone()).out_by(packet.output.clone())
 }
 
-/// Whether some rule may give the packet that opens the flow other addresses on its way.
-fn may_be_translated(all: &Anatomy, side: Side, own: bool, flow: &Flow) -> bool {
-    let opening = packet(flow, false, own);
-    let hooks: &[Hook] = match side {
-        Side::World if !own => &[Hook::Prerouting, Hook::Input],
-        Side::World | Side::Host => &[Hook::Prerouting, Hook::Input, Hook::Output],
-    };
+/// Whether some rule at `hooks` may give the packet that opens a flow other addresses.
+fn may_be_translated(all: &Anatomy, opening: &Packet, hooks: &[Hook]) -> bool {
     (all.chains.iter())
         .filter_map(|chain| Some((chain, chain.base?)))
         .filter(|(chain, base)| {
