@@ -99,7 +99,9 @@ impl Scene {
 
     /// From here on packets that rules stop are seen; without it the rules stop them all the same.
     pub fn trace(&mut self) {
-        if let Ok(mut tracer) = Tracer::install(self.stage.server(), &[]) {
+        // What comes in is traced before the rules of ingress hooks, where there are any.
+        let devices: Vec<String> = self.held.nft.device_names().into_iter().collect();
+        if let Ok(mut tracer) = Tracer::install(self.stage.server(), &devices) {
             tracer.rules(&self.held.nft, &self.held.legacy);
             self.tracer = Some(tracer);
         }
@@ -200,7 +202,11 @@ impl Scene {
     /// the host prints, as it does when rules are applied over that session, then what the user types.
     pub async fn session_lives(&mut self, session: &mut OldSession) -> Answer {
         match &mut self.tracer {
-            Some(tracer) => lives(session, &self.here, tracer).await,
+            Some(tracer) => {
+                // The host speaks first, in a flow that the user began.
+                tracer.expect(session.flow());
+                lives(session, &self.here, tracer).await
+            }
             None => lives(session, &self.here, &mut Unwitnessed).await,
         }
     }

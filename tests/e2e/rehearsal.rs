@@ -168,7 +168,8 @@ fn an_address_may_be_named_where_there_is_no_login() {
 
 /// Each table by itself: the tools make them anew, and so in another order.
 fn tables(lab: &Lab) -> String {
-    let each = "nft list tables | sort | while read -r table; do nft list $table </dev/null; done";
+    let each =
+        "nft list tables | sort | while read -r table; do nft -s list $table </dev/null; done";
     lab.server(each).exits(0).out
 }
 

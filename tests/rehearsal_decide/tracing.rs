@@ -1,9 +1,12 @@
 //! What a tracer does and does not do.
 
 use super::lab::{HOST, HOST6, INPUT, Lab, WORLD, WORLD6, at, datagram, dial, made, spot};
+use safe_apply::rehearsal::Flow;
 use safe_apply::rehearsal::decide::Tracer;
 use safe_apply::rehearsal::decide::is_tracing;
 use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpListener;
 
 #[test]
 fn rules_on_ingress_are_traced_where_devices_are_named() {
@@ -42,13 +45,9 @@ fn a_rule_that_answers_for_the_destination_stops_nothing() {
     let (flow, socket) = dial(&lab.world, WORLD, at(HOST, 22));
     made(&socket).unwrap();
     let (other, _socket) = dial(&lab.world, WORLD, at(HOST, 23));
-    lab.stopped(&mut tracer, other);
-    assert!(
-        tracer
-            .drain()
-            .iter()
-            .all(|stopped| stopped.flow != Some(flow))
-    );
+    let first = lab.stopped_where(&mut tracer, |stopped| stopped.flow.is_some());
+    assert_ne!(first.flow, Some(flow));
+    assert_eq!(first.flow, Some(other));
 }
 
 #[test]
@@ -176,15 +175,13 @@ fn many_flows_at_once_are_all_told_of() {
 #[test]
 fn events_that_did_not_fit_are_admitted() {
     let lab = Lab::new();
-    lab.nft(&format!(
-        "table inet f {{ chain in {{ {INPUT} udp dport 53 drop; }}; }}"
-    ));
-    let mut tracer = lab.tracer(&[]);
-    let (flow, socket) = datagram(&lab.world, WORLD, at(HOST, 53));
-    assert_eq!(
-        lab.stopped(&mut tracer, flow),
-        spot("inet f", "in", Some(1), false)
+    lab.nft(
+        "table inet f { chain out { type filter hook output priority 0; udp dport 53 drop; }; }",
     );
+    let mut tracer = lab.tracer(&[]);
+    let (flow, socket) = datagram(&lab.host, HOST, at(WORLD, 53));
+    let dropped = spot("inet f", "out", Some(1), false);
+    assert_eq!(lab.stopped(&mut tracer, flow), dropped);
     assert!(!tracer.has_lost());
     // More than fits the buffer, whatever one event takes of it.
     for _ in 0..70_000 {
@@ -193,9 +190,32 @@ fn events_that_did_not_fit_are_admitted() {
     let told = tracer.drain().len();
     assert!(tracer.has_lost(), "{told} were told of");
     // And it goes on.
-    let (flow, _socket) = datagram(&lab.world, WORLD, at(HOST, 53));
-    assert_eq!(
-        lab.stopped(&mut tracer, flow),
-        spot("inet f", "in", Some(1), false)
-    );
+    let (flow, _socket) = datagram(&lab.host, HOST, at(WORLD, 53));
+    assert_eq!(lab.stopped(&mut tracer, flow), dropped);
+}
+
+#[test]
+fn a_connection_from_before_has_the_direction_that_was_announced() {
+    for announced in [true, false] {
+        let lab = Lab::new();
+        let server = lab.host.enter(|| TcpListener::bind(at(HOST, 22)).unwrap());
+        let server = server.unwrap();
+        let (begun, socket) = dial(&lab.world, WORLD, at(HOST, 22));
+        made(&socket).unwrap();
+        let (mut accepted, _) = server.accept().unwrap();
+        lab.nft("table inet f { chain out { type filter hook output priority 0; tcp sport 22 drop; }; }");
+        let mut tracer = lab.tracer(&["no-such-device"]);
+        let back = Flow {
+            source: begun.destination,
+            destination: begun.source,
+            ..begun
+        };
+        let flow = if announced { begun } else { back };
+        if announced {
+            tracer.expect(begun);
+        }
+        accepted.write_all(b"x").unwrap();
+        let found = lab.stopped(&mut tracer, flow);
+        assert_eq!(found, spot("inet f", "out", Some(1), announced));
+    }
 }

@@ -71,18 +71,21 @@ impl Lab {
     }
 
     pub fn ask(&self, probes: &[Probe]) -> Vec<Answer> {
-        waits(run(
-            probes,
-            &self.server,
-            &self.world,
-            DEADLINE,
-            &mut Unwitnessed,
-        ))
+        self.ask_within(probes, DEADLINE)
+    }
+
+    fn ask_within(&self, probes: &[Probe], deadline: Duration) -> Vec<Answer> {
+        let nobody = &mut Unwitnessed;
+        waits(run(probes, &self.server, &self.world, deadline, nobody))
     }
 
     /// The outcomes of these probes.
     pub fn outcomes(&self, probes: &[Probe]) -> Vec<Outcome> {
-        let answers = self.ask(probes);
+        self.outcomes_within(probes, DEADLINE)
+    }
+
+    pub fn outcomes_within(&self, probes: &[Probe], deadline: Duration) -> Vec<Outcome> {
+        let answers = self.ask_within(probes, deadline);
         assert_eq!(answers.len(), probes.len());
         answers.into_iter().map(|answer| answer.outcome).collect()
     }
@@ -121,23 +124,40 @@ fn join(server: &NetNs, world: &NetNs) {
                  addr add {STRANGER}/32 dev out0\naddr add {SITE}/32 dev lo\n\
                  addr add {SITE_V6}/128 dev lo nodad\n"
             ));
-            working("out0");
+            prepare("out0", &[USER_V6, SITE_V6]);
         })
         .unwrap();
-    server.enter(|| working("eth0")).unwrap();
+    server.enter(|| prepare("eth0", &[HOST_V6])).unwrap();
 }
 
-/// Waits until the interface sends: the kernel starts its queue some time after the carrier is there,
-/// a second later where both ends have the same index (`linkwatch_urgent_event`).
-fn working(link: &str) {
+/// Lifts limits that blur what rules do, and waits until the wire is at work.
+fn prepare(link: &str, addresses: &[&str]) {
+    for (path, value) in [
+        ("ipv4/icmp_ratemask", "0"),
+        ("ipv6/icmp/ratelimit", "0"),
+        ("ipv4/ping_group_range", "0 2147483647"),
+    ] {
+        std::fs::write(format!("/proc/sys/net/{path}"), value).unwrap();
+    }
+    // The kernel starts the queue some time after the carrier is there (`linkwatch_event`), and
+    // takes in packets for an IPv6 address some time after it was added (`addrconf_dad_work`).
+    eventually(&["link", "show", link], |shown| shown.contains("state UP"));
+    let routes = ["-6", "route", "show", "table", "local"];
+    for address in addresses {
+        let own = format!("local {address} ");
+        eventually(&routes, |shown| shown.contains(&own));
+    }
+}
+
+fn eventually(arguments: &[&str], wanted: impl Fn(&str) -> bool) {
     let end = Instant::now() + HANGS;
     loop {
-        let show = Run::tool("ip").unwrap().args(["link", "show", link]);
-        let output = show.output().unwrap();
-        if String::from_utf8_lossy(&output.stdout).contains("state UP") {
+        let output = Run::tool("ip").unwrap().args(arguments).output().unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        if wanted(&shown) {
             return;
         }
-        assert!(Instant::now() < end, "{output:?}");
+        assert!(Instant::now() < end, "{arguments:?}: {shown}");
         std::thread::yield_now();
     }
 }

@@ -4,8 +4,8 @@ use safe_apply::rehearsal::Protocol;
 use safe_apply::rehearsal::probe::Outcome::{self, Answered, Rejected, Silence};
 
 use crate::lab::{
-    HOST, HOST_TOO, HOST_V6, Lab, SITE, SITE_V6, STRANGER, USER, USER_V6, every_kind, inbound, ip,
-    outbound,
+    DEADLINE, HOST, HOST_TOO, HOST_V6, Lab, SITE, SITE_V6, STRANGER, USER, USER_V6, every_kind,
+    inbound, ip, outbound,
 };
 
 /// A filter table with one chain at this hook.
@@ -175,6 +175,25 @@ fn a_connection_that_only_shakes_hands_is_not_open() {
         let expected = [expected.clone(), expected, Answered];
         assert_eq!(lab.outcomes(&probes), expected, "{rules}");
     }
+}
+
+#[test]
+fn a_syn_is_not_repeated_but_data_is() {
+    let every_other = |which: &str| {
+        let lab = Lab::new();
+        lab.rules(&filter(
+            "input",
+            &format!("tcp dport 22 tcp flags & ({which}) == {which} numgen inc mod 2 0 drop;"),
+        ));
+        let probes = [
+            inbound(Protocol::Tcp, USER, HOST, 22),
+            inbound(Protocol::Udp, USER, HOST, 53),
+        ];
+        // Longer than it takes to repeat either.
+        lab.outcomes_within(&probes, DEADLINE * 5)
+    };
+    assert_eq!(every_other("syn"), [Silence, Answered]);
+    assert_eq!(every_other("psh"), [Answered, Answered]);
 }
 
 #[test]

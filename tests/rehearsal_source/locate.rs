@@ -1,12 +1,11 @@
 //! Every rule of the kernel at its line, or at none.
 
-use std::path::{Path, PathBuf};
-
-use safe_apply::candidate::{Candidate, Kind, Resolved};
+use safe_apply::candidate::{Kind, Resolved};
 use safe_apply::netns::NetNs;
-use safe_apply::rehearsal::source::{Sources, decision};
+use safe_apply::rehearsal::source::Sources;
 
 use crate::kernel::{Chains, candidates, chains, load_here, mark, marked, spot, tool};
+use crate::nasty;
 
 /// How many rules there are, and of how many the line was found.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,7 +46,18 @@ pub fn check_files(
     backend: Resolved,
     noflush: bool,
 ) -> Found {
+    try_files(before, files, backend, noflush).unwrap()
+}
+
+/// The same; what the tool says if it refuses them.
+pub fn try_files(
+    before: &[&str],
+    files: &[(&str, &str)],
+    backend: Resolved,
+    noflush: bool,
+) -> Result<Found, String> {
     let dir = tempfile::tempdir().unwrap();
+    let lock = dir.path().join("lock");
     let files = candidates(dir.path(), files);
     let sources = Sources::parse(&files, backend, noflush);
     let kinds: Vec<Kind> = files.iter().map(|file| file.kind).collect();
@@ -55,55 +65,18 @@ pub fn check_files(
     let all = there.enter(|| {
         for text in before {
             let there = candidates(dir.path(), &[("before", text)]);
-            load_here(&there, backend, true, &dir.path().join("lock")).unwrap();
+            load_here(&there, backend, true, &lock)?;
         }
-        load_here(&files, backend, noflush, &dir.path().join("lock")).unwrap();
-        chains(&kinds, backend)
+        load_here(&files, backend, noflush, &lock)?;
+        Ok::<Chains, String>(chains(&kinds, backend))
     });
-    check(&sources, &all.unwrap())
+    Ok(check(&sources, &all.unwrap()?))
 }
-
-const NASTY_V4: &str = r#"# by hand
-*raw
-:PREROUTING ACCEPT [0:0]
--A PREROUTING -m comment --comment @@ -j ACCEPT
-COMMIT
-*filter
-:INPUT DROP [1:2]
-:OUTPUT ACCEPT
-:USER - [0:0]
-[5:6] -A INPUT -s 1.2.3.4,5.6.7.8 -d 9.9.9.9,10/8,10.1.0.0/255.255.0.0 -m comment --comment @@ -j ACCEPT
---append INPUT --protocol tcp --dport=22 -m comment --comment @@ --jump DROP
-   -A   INPUT	-m comment --comment "@@ -A INPUT -s 1.1.1.1,2.2.2.2" -j USER
--AUSER -m comment --comment @@ -j RETURN
-
--I INPUT -s 1.2.3.4,5.6.7.8 -m comment --comment @@ -j ACCEPT
--I INPUT 3 -m comment --comment @@ -j DROP
-# -A INPUT -j DROP
--A INPUT -6 -m comment --comment @@ -j DROP
--A INPUT -m comment --comment @@
--A INPUT -m comment --comment @@ -j ACCEPT
--A USER -p udp --dport 1 -m comment --comment gone -j DROP
--D USER -p 17 -m udp --destination-port 1 -m comment --comment gone -j DROP
--A USER -m comment --comment @@ -j ACCEPT
--D USER 1
--N OTHER
--A OTHER -m comment --comment gone
--F OTHER
--A OTHER -m comment --comment @@
--A USER -m comment --comment @@ -s 127.0.0.1 ! -d 1.2.3.4
--P OUTPUT DROP
-COMMIT
-*nat
-:OUTPUT ACCEPT
--A OUTPUT -m comment --comment @@ -s 1.2.3.4
-COMMIT
-"#;
 
 #[test]
 fn nasty_iptables_rules() {
     for backend in [Resolved::Nft, Resolved::Legacy] {
-        let text = marked(NASTY_V4);
+        let text = marked(nasty::IPTABLES);
         let found = check_files(&[], &[("rules", &text)], backend, false);
         assert_eq!((found.rules, found.located), (18, 18), "{backend:?}");
     }
@@ -171,64 +144,9 @@ COMMIT
     }
 }
 
-const NASTY_NFT: &str = r#"#!/usr/sbin/nft -f
-flush ruleset
-define SSH = 22
-define hosts = { 10.0.0.1,
-  10.0.0.2 }
-define pol="drop"
-table inet filter { # a brace } in a comment
-	set blocked {
-		type ipv4_addr; flags interval
-		elements = { 192.0.2.0/24,
-			203.0.113.0/24 }
-	}
-	counter hits { packets 0 bytes 0; }
-	chain other { tcp dport 1 accept comment "@@"; tcp dport 2 accept comment "@@ } ; #"; }; chain input {
-		type filter hook input priority 0
-		policy $pol
-		ip saddr @blocked drop comment "@@" # trailing
-		tcp dport { 1,
-			2, # two
-			# three
-			3 } accept comment "L18"
-		ip saddr $hosts \
-			tcp dport $SSH \
-			# between
-			accept comment "L22"
-		tcp dport 9 jump {
-			ip saddr 1.2.3.4 accept
-			drop; }
-		ct state vmap { established : accept, related : accept,
-			invalid : drop } comment "L29"
-		log prefix "a; b } {" \
-			comment "L31"
-		meta mark 1 comment "two lines,
- L33"
-	}
-}
-add rule inet filter input tcp dport 4 accept comment "@@"; add rule inet filter other drop comment "@@"
-insert rule inet filter input tcp dport { 5,
-  6 } accept comment "L38"
-add inet filter other tcp dport 10 accept comment "@@"
-inet filter other tcp dport 11 accept comment "@@"
-table filter
-add table gone; add chain gone c; add rule gone c accept comment "gone"
-delete table gone
-add table gone; add chain gone c { type filter hook input priority 0; policy accept; }
-add rule gone c accept comment "@@"
-chain ip filter output { type filter hook output priority raw; policy accept; tcp dport 12 accept comment "@@"
-  tcp dport 13 accept comment "@@"; }
-add chain filter c; add rule filter c accept comment "gone"; flush chain filter c
-add rule filter c drop comment "@@"
-table ip filter { chain output { comment "a chain"; tcp dport 14 drop comment "@@"; }; }
-add set inet filter more { type inet_service; elements = { 1, 2 }; }
-add element inet filter more { 3 }
-"#;
-
 #[test]
 fn nasty_nft_scripts() {
-    let text = marked(NASTY_NFT).replace("two lines,\n L33", "two lines,\nL33");
+    let text = marked(nasty::NFT).replace("two lines,\n L33", "two lines,\nL33");
     let dir = tempfile::tempdir().unwrap();
     let files = candidates(dir.path(), &[("rules.nft", &text)]);
     let sources = Sources::parse(&files, Resolved::Nft, false);
@@ -327,112 +245,4 @@ add rule ip t c drop comment \"@@\"
         "rules.nft",
     ];
     assert_eq!(names, expected);
-}
-
-fn corpus(kind: &str) -> Vec<PathBuf> {
-    let Some(corpus) = std::env::var_os("SAFE_APPLY_CORPUS") else {
-        println!("SAFE_APPLY_CORPUS is not set: no corpus to look at");
-        return Vec::new();
-    };
-    let files = std::fs::read_dir(Path::new(&corpus).join(kind)).unwrap();
-    let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(!files.is_empty(), "an empty corpus");
-    files
-}
-
-/// Each rule of an iptables-save file gets its line as a comment.
-fn with_lines(text: &str) -> String {
-    let mark = |(number, line): (usize, &str)| match line.find(" -j ").or(line.find(" -g ")) {
-        Some(at) if line.starts_with("-A") => {
-            let (head, tail) = line.split_at(at);
-            format!("{head} -m comment --comment L{number}{tail}")
-        }
-        None if line.starts_with("-A") => format!("{line} -m comment --comment L{number}"),
-        Some(_) | None => line.to_owned(),
-    };
-    let lines: Vec<String> = (1..).zip(text.lines()).map(mark).collect();
-    lines.join("\n") + "\n"
-}
-
-#[test]
-fn iptables_corpus() {
-    let dir = tempfile::tempdir().unwrap();
-    let lock = dir.path().join("lock");
-    for backend in [Resolved::Nft, Resolved::Legacy] {
-        let mut sum = Found::default();
-        for path in corpus("iptables") {
-            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-            let text = with_lines(&text);
-            let name = path.display().to_string();
-            if name.contains("openwrt") || name.contains("veroneau") {
-                continue;
-            }
-            let files = candidates(dir.path(), &[("rules", &text)]);
-            let there = NetNs::scratch().unwrap();
-            let loaded = there.enter(|| load_here(&files, backend, false, &lock));
-            loaded.unwrap().unwrap();
-            let sources = Sources::parse(&files, backend, false);
-            let all = there
-                .enter(|| chains(&[Kind::IptablesV4], backend))
-                .unwrap();
-            let found = check(&sources, &all);
-            assert_eq!(found.located, found.rules, "{name}");
-            sum.rules += found.rules;
-            sum.located += found.located;
-        }
-        println!("{backend:?}: {sum:?}");
-    }
-}
-
-/// Versions of nft differ in how they print numbers, counters, limits and braces.
-fn plain(rule: &str) -> String {
-    let words = rule
-        .split([' ', ',', '{', '}'])
-        .filter(|word| !word.is_empty());
-    let words = words.map(|word| match word.strip_prefix("0x") {
-        Some(digits) => format!("0x{}", digits.trim_start_matches('0')),
-        None => word.to_owned(),
-    });
-    let joined = words.collect::<Vec<_>>().join(" ");
-    joined
-        .replace(" packets 0 bytes 0", "")
-        .replace(" burst 5 packets", "")
-}
-
-#[test]
-fn nft_corpus() {
-    let mut sum = Found::default();
-    let mut scripts = 0;
-    for path in corpus("nft") {
-        let args = [path.to_str().unwrap().to_owned()];
-        let files: Vec<Candidate> = safe_apply::candidate::load(&args, &mut &b""[..]).unwrap();
-        let there = NetNs::scratch().unwrap();
-        let loaded = there.enter(|| load_here(&files, Resolved::Nft, false, &path));
-        if loaded.unwrap().is_err() {
-            continue;
-        }
-        scripts += 1;
-        let sources = Sources::parse(&files, Resolved::Nft, false);
-        let all = there.enter(|| chains(&[Kind::Nft], Resolved::Nft)).unwrap();
-        for ((part, chain), rules) in &all {
-            for at in 1..=rules.len() {
-                sum.rules += 1;
-                let spot = spot(part, chain, Some(at));
-                let Some(place) = sources.locate(&spot, rules.len(), 0) else {
-                    continue;
-                };
-                sum.located += 1;
-                // The corpus is what nft itself printed: it prints the same again.
-                let nothing = Sources::default();
-                let told = there.enter(|| decision(&spot, &nothing, rules.len(), 0));
-                let told = told.unwrap().text;
-                let (one, two) = (plain(&place.text), plain(&told));
-                assert_eq!(one, two, "{}: {place:?}", path.display());
-            }
-        }
-    }
-    println!("{scripts} scripts: {sum:?}");
-    assert!(scripts == 0 || sum.located > 0);
-    assert_eq!(sum.located, sum.rules);
 }

@@ -56,7 +56,7 @@ pub struct Tracer {
 
 impl Tracer {
     /// Starts to trace what enters and what leaves `server`: IP of both versions, ARP, and
-    /// already on ingress what comes in by `devices`, which must exist there.
+    /// already on ingress what comes in by `devices`, if all of them exist there.
     ///
     /// # Errors
     /// [`Error`]; then nothing is left behind.
@@ -179,7 +179,7 @@ impl Tracer {
                 }
             }
             Outcome::Stolen => {
-                let answers = |handle| self.places.answers(&step.table, handle);
+                let answers = |handle| self.places.answers(&step.table, &step.chain, handle);
                 if step.rule.is_some_and(answers) {
                     return None;
                 }
@@ -191,7 +191,7 @@ impl Tracer {
             return None;
         }
         let (chain, rule) = match step.rule {
-            None => (step.chain.as_str(), None),
+            None => (step.chain.clone(), None),
             Some(handle) => match self.places.find(&step.table, &step.chain, handle) {
                 Some((chain, number)) => (chain, Some(number)),
                 None => {
@@ -200,7 +200,7 @@ impl Tracer {
                 }
             },
         };
-        stopped(belongs, Part::Nft(step.table.clone()), chain, rule)
+        stopped(belongs, Part::Nft(step.table.clone()), &chain, rule)
     }
 
     fn arrive(&mut self, one: &Arrival) -> Option<Stopped> {

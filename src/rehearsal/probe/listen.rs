@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::super::Protocol;
 use super::Side;
 use super::user::act_as;
-use super::{converse, limits, sockets, speech};
+use super::{converse, sockets, speech};
 use crate::netns::NetNs;
 
 /// Connections that may wait to be accepted.
@@ -78,7 +78,6 @@ impl Audience {
             .filter(|wanted| wanted.protocol != Protocol::Icmp)
             .collect();
         let made = namespace.enter(|| {
-            limits::lift();
             let make = |wanted: &&Wanted| ((*wanted).clone(), make(wanted));
             wanted.iter().map(make).collect::<Vec<_>>()
         })?;

@@ -3,12 +3,16 @@
 //! An [`Audience`] listens and answers in one namespace, [`run`] sends probes at it from the
 //! other, an [`OldSession`] stays open while rules change. All of it is sockets of this
 //! process: a socket keeps the namespace that it was made in.
+//!
+//! The namespaces have to be ready: links that carry packets, IPv6 addresses with their route in
+//! table `local` (before that, also with `IFA_F_NODAD`, neighbour discovery finds nobody, and asks
+//! again only after a second), no limits on ICMP errors (`icmp_ratelimit`, `icmp_ratemask`: of many rejected probes
+//! most would see silence), and a `ping_group_range` with everybody in it.
 
 mod board;
 mod converse;
 mod dialogue;
 mod errors;
-mod limits;
 mod listen;
 mod patience;
 mod ports;

@@ -12,7 +12,7 @@ use super::dialogue::{self, Seen};
 use super::patience::Patience;
 use super::sockets::{self, Begun};
 use super::wire::Wire;
-use super::{Answer, Probe, Side, Witness, limits, ports, speech};
+use super::{Answer, Probe, Side, Witness, ports, speech};
 use crate::netns::NetNs;
 
 /// How long silence has to last until it is taken for an answer, unless the caller says otherwise.
@@ -101,7 +101,6 @@ fn open(probes: &[Probe], server: &NetNs, world: &NetNs) -> Vec<Opened> {
         .collect();
     let open_side = |side: Side, namespace: &NetNs| {
         let opened = namespace.enter(|| {
-            limits::lift();
             let of_side = probes.iter().filter(|probe| probe.side == side);
             let open = |probe: &Probe| {
                 let expected = match side {

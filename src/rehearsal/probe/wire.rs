@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, getpeername, recv, send, sockopt};
+use rustix::net::{RecvFlags, SendFlags, connect_unspec, getpeername, recv, send, sockopt};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::sleep;
@@ -42,6 +42,14 @@ enum Held {
 pub(super) struct Wire {
     held: Held,
     own: IpAddr,
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        // Closing would do it, too, but not while a child process that is about to run
+        // something else holds a copy.
+        let _ = connect_unspec(&*self);
+    }
 }
 
 impl AsFd for Wire {

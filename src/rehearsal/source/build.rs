@@ -178,7 +178,14 @@ impl Builder {
 fn stay(layout: &Layout, rules: &[SourceRule]) -> Vec<usize> {
     let mut seen = std::collections::BTreeSet::new();
     let mut once = |rule: &usize| seen.insert(*rule);
-    match layout.play(|index| rules.get(index), 0) {
+    let takes = |step: &Step| match step {
+        Step::Append(_) | Step::Insert(..) => false,
+        Step::Replace(..) | Step::Delete(_) | Step::DeleteLike(_) => true,
+    };
+    // Which rule goes may depend on what was there before.
+    let certain = !layout.keeps || !layout.steps.iter().any(takes);
+    let played = layout.play(|index| rules.get(index), 0);
+    match played.filter(|_| certain) {
         Some(chain) => chain
             .into_iter()
             .filter_map(|slot| match slot {

@@ -1,8 +1,9 @@
 //! Reading iptables-save format (iptables-restore(8)).
 
+use super::address::network;
 use super::build::{Builder, Scope};
 use super::layout::{Detail, How, Section, Step};
-use super::option::{self, network, split};
+use super::option::{self, split};
 use super::{SourcePolicy, SourceRule};
 use crate::candidate::{Candidate, Family, Kind, Resolved};
 use crate::checkpoint::Part;
@@ -242,7 +243,7 @@ fn makes(words: &[String]) -> Option<usize> {
         }
         let value = words.get(at + 1..)?.iter().find(|word| *word != "!")?;
         let all = value.split(',');
-        let known = all.clone().all(|one| is_numeric(one));
+        let known = all.clone().all(is_numeric);
         product = product.checked_mul(known.then(|| all.count())?)?;
     }
     Some(product)

@@ -1,5 +1,6 @@
 //! The candidates' rules, and where each stands in its file.
 
+mod address;
 mod build;
 mod decision;
 mod iptables;

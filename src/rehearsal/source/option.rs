@@ -1,8 +1,8 @@
 //! Options of an iptables rule in one form, whichever way they are written (iptables(8)).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
 
+use super::address::{is_any, network};
 use crate::candidate::words;
 
 /// Options whose value may look like an option.
@@ -69,6 +69,9 @@ type Key = (String, bool);
 
 /// The option that `word` is or abbreviates, as the tools print it.
 pub(super) fn name(word: &str) -> &str {
+    if !word.starts_with("--") {
+        return word;
+    }
     let short = SHORT
         .iter()
         .find(|(long, _, least)| word.len() >= *least && long.starts_with(word));
@@ -255,46 +258,4 @@ fn addresses(one: &[String], two: &[String]) -> Likeness {
     } else {
         Likeness::Different
     }
-}
-
-fn is_any(value: &str) -> bool {
-    network(value).is_some_and(|(ip, prefix)| ip.is_unspecified() && prefix == 0)
-}
-
-/// A network's first address and the length of its prefix; `None` for a host's name and masks
-/// with holes.
-pub(super) fn network(value: &str) -> Option<(IpAddr, u32)> {
-    let (ip, mask) = value.split_once('/').unwrap_or((value, ""));
-    let ip = match ip.parse::<IpAddr>() {
-        Ok(ip) => ip,
-        // `10/8` and `10.1/16` leave zeros out.
-        Err(_) => {
-            let numbers: Vec<u8> = ip
-                .split('.')
-                .map(|part| part.parse().ok())
-                .collect::<Option<_>>()?;
-            let at = |place: usize| numbers.get(place).copied().unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::new(at(0), at(1), at(2), at(3)))
-        }
-    };
-    let bits = if ip.is_ipv4() { 32 } else { 128 };
-    let prefix = match (mask, mask.parse::<u32>()) {
-        ("", _) => bits,
-        (_, Ok(prefix)) if prefix <= bits => prefix,
-        (mask, _) => {
-            let mask = mask.parse::<Ipv4Addr>().ok()?.to_bits();
-            (mask.leading_ones() == mask.count_ones()).then_some(mask.count_ones())?
-        }
-    };
-    let ip = match ip {
-        IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
-            IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() & mask))
-        }
-        IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
-            IpAddr::V6((ip.to_bits() & mask).into())
-        }
-    };
-    Some((ip, prefix))
 }

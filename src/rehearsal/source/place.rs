@@ -22,8 +22,8 @@ pub struct Place {
 impl Sources {
     /// The line of the rule or policy at `spot`.
     ///
-    /// `rules`: how many rules the chain has once the candidates are loaded; `kept`: how many of
-    /// them were there before. `None` where the two do not fit what the files say: rather
+    /// `rules`: how many rules the chain has once the candidates are loaded; `kept`: how many it
+    /// had before, 0 if they are gone. `None` where the two do not fit what the files say: rather
     /// nothing than the wrong line.
     #[must_use]
     pub fn locate(&self, spot: &Spot, rules: usize, kept: usize) -> Option<Place> {
@@ -51,9 +51,10 @@ impl Sources {
         let unknown: Vec<usize> = (0..chain.len())
             .filter(|at| matches!(chain.get(*at), Some(Slot::Many(_))))
             .collect();
+        // An unknown number of rules must not stand for some that were there before.
         let fits = match unknown.len() {
             0 => chain.len() == rules,
-            _ => chain.len() <= rules,
+            _ => chain.len() <= rules && !layout.keeps,
         };
         let at = number.checked_sub(1).filter(|at| fits && *at < rules)?;
         let slot = match (unknown.first(), unknown.last()) {
@@ -92,8 +93,7 @@ impl Sources {
     /// The chain's name here. The kernel's names for chains without one tell nothing: the only
     /// one of its table can be told.
     fn chain_of(&self, spot: &Spot) -> Option<String> {
-        let number = spot.chain.strip_prefix(UNNAMED);
-        if !number.is_some_and(|number| number.parse::<u64>().is_ok()) {
+        if !is_unnamed(&spot.chain) {
             return Some(spot.chain.clone());
         }
         let first = super::nft::unnamed(1);
@@ -126,6 +126,12 @@ impl Sources {
             text,
         })
     }
+}
+
+/// Whether the kernel made up the chain's name.
+pub(super) fn is_unnamed(chain: &str) -> bool {
+    let number = chain.strip_prefix(UNNAMED);
+    number.is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 pub(super) fn of_rule(rule: &SourceRule) -> Place {

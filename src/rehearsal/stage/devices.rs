@@ -27,64 +27,36 @@ const IFLA_NUM_TX_QUEUES: u16 = 31;
 const IFLA_NUM_RX_QUEUES: u16 = 32;
 const IFF_UP: u32 = 1;
 const IFF_NOARP: u32 = 0x80;
-/// Types for interfaces that nothing is plugged into, see [`crate::netns`].
-const KINDS: [&str; 3] = ["bridge", "dummy", "ifb"];
 
-/// Makes all interfaces in the namespace of `server`: wires with their other ends in
-/// `world`, all down but `lo`. Gives what the kernel refused, in words.
-pub(super) fn make(server: &mut Rtnl, world: &NetNs, plan: &Plan) -> Result<Vec<String>, Error> {
-    let mut requests = vec![raise_loopback()];
-    let wires: Vec<&Wire> = plan.wires.values().collect();
-    requests.extend(wires.iter().map(|wire| veth(wire, world)));
+/// Makes all interfaces in the namespace of `server`, with their other ends in `world`, all
+/// down but `lo`. What the kernel refuses is given in words, and no longer planned.
+///
+/// Those that are there by name only are such pairs as well, the other end down: bridges
+/// are slow to take away, and other types load modules that make interfaces on the host.
+pub(super) fn make(
+    server: &mut Rtnl,
+    world: &NetNs,
+    plan: &mut Plan,
+) -> Result<Vec<String>, Error> {
+    let wires = plan
+        .wires
+        .values()
+        .map(|wire| (wire.index, veth(wire, world)));
+    let idle = plan
+        .idle
+        .values()
+        .map(|idle| (idle.index, unplugged(idle, world)));
+    let (indexes, mut requests): (Vec<u32>, Vec<Request>) = wires.chain(idle).unzip();
+    requests.push(raise_loopback());
     let refused = server.apply(&requests).map_err(Error::of("interfaces"))?;
     let mut words = Vec::new();
     for (place, errno) in refused {
         if errno == Errno::OPNOTSUPP {
             return Err(Error::NoWires);
         }
-        let name = place.checked_sub(1).and_then(|place| wires.get(place));
-        let name = name.map_or("lo", |wire| wire.name.as_str());
-        words.push(refusal(name, errno));
+        let name = indexes.get(place).and_then(|index| plan.remove(*index));
+        words.push(refusal(name.as_deref().unwrap_or("lo"), errno));
     }
-    words.extend(make_idle(server, plan)?);
-    Ok(words)
-}
-
-/// Interfaces that are there by name, of the first type that the kernel has.
-fn make_idle(server: &mut Rtnl, plan: &Plan) -> Result<Vec<String>, Error> {
-    let mut missing: Vec<(&Idle, Errno)> = plan
-        .idle
-        .values()
-        .map(|idle| (idle, Errno::OPNOTSUPP))
-        .collect();
-    let mut words = Vec::new();
-    for kind in KINDS {
-        // Asking for a type loads its module: the others only where the first is missing.
-        if missing.is_empty() {
-            break;
-        }
-        let requests: Vec<Request> = missing
-            .iter()
-            .map(|(idle, _)| unplugged(idle, kind))
-            .collect();
-        let refused = server.apply(&requests).map_err(Error::of("interfaces"))?;
-        let refused = refused
-            .iter()
-            .map(|(place, errno)| (missing[*place].0, *errno));
-        let (unknown, other): (Vec<_>, Vec<_>) =
-            refused.partition(|(_, errno)| *errno == Errno::OPNOTSUPP);
-        words.extend(
-            other
-                .iter()
-                .map(|(idle, errno)| refusal(&idle.name, *errno)),
-        );
-        missing = unknown;
-    }
-    words.extend(
-        missing
-            .iter()
-            .map(|(idle, errno)| refusal(&idle.name, *errno)),
-    );
     Ok(words)
 }
 
@@ -154,47 +126,37 @@ fn without_invented_address(index: u32) -> Request {
     request
 }
 
-/// Both ends in one request.
 fn veth(wire: &Wire, world: &NetNs) -> Request {
-    let mut request = end(
-        Request::new(RTM_NEWLINK, CREATE_EXCLUSIVE, &header(wire.index, 0, 0)),
-        &wire.name,
-        wire,
-    )
-    .number(IFLA_GROUP, wire.group)
-    .bytes(IFLA_ADDRESS, &wire.mac);
-    let peer = end(
-        Request::new(0, 0, &header(wire.world_index, 0, 0)),
-        &wire.world_name,
-        wire,
-    )
-    .number(IFLA_NET_NS_FD, world.as_fd().as_raw_fd().unsigned_abs())
-    // Where nothing is resolved, packets carry the sender's own address as receiver's.
-    .bytes(IFLA_ADDRESS, &wire.mac);
-    request.body.nest(IFLA_LINKINFO, |info| {
-        info.put_text(IFLA_INFO_KIND, "veth");
-        info.nest(IFLA_INFO_DATA, |data| {
-            data.put(VETH_INFO_PEER, peer.body.as_bytes());
-        });
-    });
-    request
+    let here = end(wire.index, &wire.name)
+        .number(IFLA_MTU, wire.mtu)
+        .number(IFLA_GROUP, wire.group)
+        .bytes(IFLA_ADDRESS, &wire.mac);
+    let there = end(wire.world_index, &wire.world_name).number(IFLA_MTU, wire.mtu);
+    pair(here, there, world)
 }
 
-/// What both ends have. One queue each: the kernel's default is one for each processor.
-fn end(request: Request, name: &str, wire: &Wire) -> Request {
-    request
+fn unplugged(idle: &Idle, world: &NetNs) -> Request {
+    let here = end(idle.index, &idle.name).number(IFLA_GROUP, idle.group);
+    let there = end(0, &format!("u{}", idle.index));
+    pair(here, there, world)
+}
+
+/// One end. One queue: the kernel's default is one for each processor.
+fn end(index: u32, name: &str) -> Request {
+    Request::new(RTM_NEWLINK, CREATE_EXCLUSIVE, &header(index, 0, 0))
         .text(IFLA_IFNAME, name)
-        .number(IFLA_MTU, wire.mtu)
         .number(IFLA_NUM_TX_QUEUES, 1)
         .number(IFLA_NUM_RX_QUEUES, 1)
 }
 
-fn unplugged(idle: &Idle, kind: &str) -> Request {
-    let header = header(idle.index, 0, 0);
-    let mut request = Request::new(RTM_NEWLINK, CREATE_EXCLUSIVE, &header)
-        .text(IFLA_IFNAME, &idle.name)
-        .number(IFLA_GROUP, idle.group);
-    let info = |info: &mut crate::netlink::Builder| info.put_text(IFLA_INFO_KIND, kind);
-    request.body.nest(IFLA_LINKINFO, info);
-    request
+/// Both ends in one request.
+fn pair(mut here: Request, there: Request, world: &NetNs) -> Request {
+    let there = there.number(IFLA_NET_NS_FD, world.as_fd().as_raw_fd().unsigned_abs());
+    here.body.nest(IFLA_LINKINFO, |info| {
+        info.put_text(IFLA_INFO_KIND, "veth");
+        info.nest(IFLA_INFO_DATA, |data| {
+            data.put(VETH_INFO_PEER, there.body.as_bytes());
+        });
+    });
+    here
 }

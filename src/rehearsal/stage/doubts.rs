@@ -7,6 +7,34 @@ use super::plan::{LOOPBACK, Plan};
 use super::ways::{Answer, Way, is_link_local};
 use crate::rehearsal::host::{Host, Link};
 
+/// `IFLA_INFO_KIND` of what is carried in other packets, which may pass the same rules.
+const TUNNELS: &[&str] = &[
+    "amt",
+    "bareudp",
+    "erspan",
+    "fou",
+    "geneve",
+    "gre",
+    "gretap",
+    "gtp",
+    "ip6erspan",
+    "ip6gre",
+    "ip6gretap",
+    "ip6tnl",
+    "ipip",
+    "ovpn",
+    "ppp",
+    "sit",
+    "tun",
+    "vti",
+    "vti6",
+    "vxlan",
+    "wireguard",
+    "xfrm",
+];
+/// `IFLA_INFO_KIND` of what shares another interface.
+const STACKED: &[&str] = &["hsr", "ipvlan", "ipvtap", "macsec", "macvlan", "vlan"];
+
 /// Why packets to `peer` that come from `from` (`None`: the kernel's choice) and their
 /// answers cannot be; `None` if they can. `devices` are the names that the rules need.
 pub(super) fn doubt(
@@ -50,13 +78,21 @@ pub(super) fn doubt(
             vrf.name
         ));
     }
-    let port = host
-        .links
-        .values()
-        .find(|port| devices.contains(&port.name) && is_below(host, port, path.link))?;
+    let kind = link.kind.as_deref().unwrap_or("");
+    if TUNNELS.contains(&kind) {
+        return Some(format!(
+            "packets to {peer} go through {name}: whether what carries them gets through is not rehearsed"
+        ));
+    }
+    // Which interface one is stacked on is not known.
+    let below = |other: &&Link| {
+        let stacked = STACKED.contains(&kind) && other.index != path.link;
+        devices.contains(&other.name) && (stacked || is_below(host, other, path.link))
+    };
+    let other = host.links.values().find(below)?;
     Some(format!(
         "rules look at packets on {}, and packets to {name} do not pass it in the rehearsal",
-        port.name
+        other.name
     ))
 }
 

@@ -1,20 +1,22 @@
 //! Two scratch network namespaces joined by wires: one that looks like this host, and the
 //! world around it.
 //!
-//! In `server`, interfaces that are up and have addresses or routes are one end of a veth
-//! pair each, with the host's name, index, hardware address, MTU and group; all others are
-//! there by name and index with nothing plugged in. In `world`, gateways and peers on a link
-//! are at the wire's other end, peers behind gateways are anywhere. ARP and neighbour
-//! discovery are real, but give up after 300 ms. Nothing leads out of the two.
+//! In `server`, interfaces that are up and on a way to a peer are one end of a veth pair
+//! each, with the host's name, index, hardware address, MTU and group; others are there by
+//! name and index, with their addresses and with nothing plugged in. In `world`, gateways
+//! and peers on a link are at the wire's other end, peers behind gateways are anywhere. ARP
+//! and neighbour discovery are real, but give up after 300 ms. Nothing leads out of the two.
+//!
+//! All wires are Ethernet, also those of tunnels: there nothing is resolved.
 
 mod addresses;
-mod carrier;
 mod devices;
 mod doubts;
 mod furnish;
 mod ipsec;
 mod neighbours;
 mod plan;
+mod ready;
 mod routes;
 mod rtnl;
 mod sysctl;
@@ -25,10 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 
-use rustix::io::Errno;
-
-use self::carrier::Events;
 use self::plan::{Plan, Wire};
+use self::ready::Events;
 use self::rtnl::Rtnl;
 use self::sysctl::Failures;
 use self::ways::{Way, Ways};
@@ -98,7 +98,7 @@ impl Stage {
         };
         let mut failures = set(&server, &|| sysctl::prepare_server(&host.sysctls))?;
         failures.add(set(&world, &sysctl::prepare_world)?);
-        limits.extend(devices::make(&mut inside, &world, &plan)?);
+        limits.extend(devices::make(&mut inside, &world, &mut plan)?);
         failures.add(set(&server, &|| {
             sysctl::finish_server(&host.sysctls, &plan)
         })?);
@@ -106,16 +106,22 @@ impl Stage {
 
         let hurried = neighbours::hurry(&mut inside, &mut outside, &plan);
         hurried.map_err(Error::of("neighbours"))?;
-        let events = [&server, &world].map(Events::of);
+        let not_ready = "the wires do not come up";
+        let hear =
+            |namespace| Events::of(namespace).map_err(|errno| Error::of(not_ready)(errno.into()));
+        let (at_server, at_world) = (hear(&server)?, hear(&world)?);
         devices::raise(&mut inside, &mut outside, &plan)?;
         limits.extend(addresses::put(&mut inside, host, &plan)?);
+        let ready = at_server.await_ready(&mut inside, &plan.wires.keys().copied().collect());
+        ready.map_err(Error::of(not_ready))?;
         limits.extend(routes::put_policies(&mut inside, host)?);
         limits.extend(routes::put(&mut inside, host, &plan, &peers)?);
         let ways = ways::explore(&mut inside, host, &peers).map_err(Error::of("routes"))?;
         let around = World::new(host, &plan, &ways, &peers);
         limits.extend(furnish::furnish(&mut outside, host, &plan, &around)?);
-        let joined = await_wires(&plan, events, [&mut inside, &mut outside]);
-        joined.map_err(Error::of("the wires do not come up"))?;
+        let ends = plan.wires.values().map(|wire| wire.world_index);
+        let ready = at_world.await_ready(&mut outside, &ends.collect());
+        ready.map_err(Error::of(not_ready))?;
         if ipsec::is_used() {
             limits.push("IPsec policies of this host are not rehearsed".to_owned());
         }
@@ -235,15 +241,4 @@ fn reachable(peers: &[IpAddr]) -> Vec<IpAddr> {
         }
     }
     found
-}
-
-fn await_wires(
-    plan: &Plan,
-    [at_server, at_world]: [Result<Events, Errno>; 2],
-    [server, world]: [&mut Rtnl; 2],
-) -> Result<(), netlink::Error> {
-    let here = plan.wires.keys().copied().collect();
-    at_server?.await_carriers(server, &here)?;
-    let there = plan.wires.values().map(|wire| wire.world_index).collect();
-    at_world?.await_carriers(world, &there)
 }

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::rtnl::same_prefix;
+use super::ways::link_of;
 use crate::rehearsal::host::{Host, Link, Route};
 
 /// How many interfaces get a wire to the world.
 const MOST_WIRES: usize = 64;
 /// How many interfaces without addresses and routes are made for their names alone.
-const MOST_NAMES: usize = 200;
+const MOST_NAMES: usize = 64;
 /// `lo` is interface 1 of every namespace.
 pub(super) const LOOPBACK: u32 = 1;
 /// `ARPHRD_*` of those that resolve addresses: Ethernet, IEEE 802, IEEE 1394, InfiniBand.
@@ -57,10 +58,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Wires for what is up and has addresses or routes, those on the way to `peers` and to
-    /// everywhere first.
+    /// Wires for what is up and on a way to `peers`; all else that has addresses or routes,
+    /// or a name in `devices`, has nothing plugged in.
     pub(super) fn new(host: &Host, peers: &[IpAddr], devices: &BTreeSet<String>) -> Self {
         let used = used(host);
+        let ways = on_the_way(host, peers);
         let mut wired: Vec<&Link> = Vec::new();
         let mut names: Vec<&Link> = Vec::new();
         let mut known: BTreeSet<&str> = BTreeSet::from(["lo"]);
@@ -69,17 +71,15 @@ impl Plan {
                 continue;
             }
             known.insert(&link.name);
-            match link.up && used.contains(&link.index) && !is_port(host, link) {
+            match link.up && ways.contains(&link.index) && !is_port(host, link) {
                 true => wired.push(link),
                 false => names.push(link),
             }
         }
-        let first = on_the_way(host, peers);
-        wired.sort_by_key(|link| (!first.contains(&link.index), link.index));
         let mut plan = Self::default();
         if wired.len() > MOST_WIRES {
             plan.notes.push(format!(
-                "{} interfaces with addresses or routes: only {MOST_WIRES} are joined to the world",
+                "packets can leave by {} interfaces: only {MOST_WIRES} are part of the rehearsal",
                 wired.len()
             ));
             names.extend(wired.drain(MOST_WIRES..));
@@ -136,6 +136,12 @@ impl Plan {
         }
     }
 
+    /// Does without an interface; its name.
+    pub(super) fn remove(&mut self, index: u32) -> Option<String> {
+        let wire = self.wires.remove(&index).map(|wire| wire.name);
+        wire.or_else(|| Some(self.idle.remove(&index)?.name))
+    }
+
     /// Whether there is an interface with this index in the server namespace.
     pub(super) fn has(&self, index: u32) -> bool {
         index == LOOPBACK || self.wires.contains_key(&index) || self.idle.contains_key(&index)
@@ -177,18 +183,15 @@ fn is_port(host: &Host, link: &Link) -> bool {
     master.is_some_and(|master| master.kind.as_deref() != Some("vrf"))
 }
 
-/// Interfaces of routes that cover a peer, default routes among them.
+/// Interfaces by which the kernel may decide to send packets to a peer: of default routes in
+/// whatever table, of routes that cover a peer, of links that it was seen on.
 fn on_the_way(host: &Host, peers: &[IpAddr]) -> BTreeSet<u32> {
     let leads = |route: &&Route| match route.destination {
         None => true,
         Some((network, prefix)) => peers.iter().any(|peer| same_prefix(*peer, network, prefix)),
     };
     let routes = host.routes.iter().filter(leads);
-    let routed = routes.flat_map(|route| &route.links);
-    let neighbours = host.neighbours.iter();
-    let near = neighbours.filter(|neighbour| peers.contains(&neighbour.ip));
-    routed
-        .chain(near.map(|neighbour| &neighbour.link))
-        .copied()
-        .collect()
+    let routed = routes.flat_map(|route| route.links.iter().copied());
+    let near = peers.iter().filter_map(|peer| link_of(host, *peer));
+    routed.chain(near).collect()
 }

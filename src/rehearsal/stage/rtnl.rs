@@ -11,6 +11,7 @@ use crate::netns::NetNs;
 pub(super) const RTM_NEWLINK: u16 = 16;
 pub(super) const RTM_GETLINK: u16 = 18;
 pub(super) const RTM_NEWADDR: u16 = 20;
+pub(super) const RTM_GETADDR: u16 = 22;
 pub(super) const RTM_NEWROUTE: u16 = 24;
 pub(super) const RTM_GETROUTE: u16 = 26;
 pub(super) const RTM_DELNEIGH: u16 = 29;

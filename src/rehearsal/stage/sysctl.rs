@@ -8,9 +8,12 @@ use std::path::Path;
 
 use super::plan::Plan;
 
-/// In the server namespace, whatever the host has. Nothing configures itself, and what is
-/// rejected is told every time: many probes are sent at once.
-const SERVER: [(&str, &str); 9] = [
+/// In the server namespace, whatever the host has. Nothing configures itself, what is
+/// rejected is told every time as many probes are sent at once, and nothing is written to
+/// the host's log.
+const SERVER: [(&str, &str); 11] = [
+    ("net/ipv4/conf/all/log_martians", "0"),
+    ("net/ipv4/conf/default/log_martians", "0"),
     ("net/ipv4/icmp_ratelimit", "0"),
     ("net/ipv4/icmp_ratemask", "0"),
     ("net/ipv6/icmp/ratelimit", "0"),
@@ -23,24 +26,36 @@ const SERVER: [(&str, &str); 9] = [
     ("net/ipv6/conf/default/use_tempaddr", "0"),
 ];
 
-/// In the world: an address is resolved only on the wire that it is on, by the address that
-/// a neighbour there would ask from; nothing is forwarded.
-const WORLD: [(&str, &str); 15] = [
+/// In the world, of `all` interfaces and by `default`; the kernel gives new namespaces what
+/// its first one has. An address is resolved only on the wire that it is on, by the address
+/// that a neighbour there would ask from; nothing is forwarded.
+const WORLD_V4: [(&str, &str); 8] = [
+    ("forwarding", "0"),
+    ("rp_filter", "0"),
+    ("arp_announce", "1"),
+    ("arp_filter", "0"),
+    ("arp_ignore", "1"),
+    ("proxy_arp", "0"),
+    ("proxy_arp_pvlan", "0"),
+    ("log_martians", "0"),
+];
+
+/// As [`WORLD_V4`].
+const WORLD_V6: [(&str, &str); 6] = [
+    ("disable_ipv6", "0"),
+    ("forwarding", "0"),
+    ("accept_ra", "0"),
+    ("accept_dad", "0"),
+    ("router_solicitations", "0"),
+    ("proxy_ndp", "0"),
+];
+
+/// In the world, of no interface.
+const WORLD: [(&str, &str); 4] = [
     ("net/ipv4/ip_forward", "0"),
-    ("net/ipv4/conf/all/rp_filter", "0"),
-    ("net/ipv4/conf/default/rp_filter", "0"),
-    ("net/ipv4/conf/all/arp_announce", "1"),
-    ("net/ipv4/conf/all/arp_ignore", "1"),
-    ("net/ipv4/conf/all/arp_filter", "0"),
-    ("net/ipv4/conf/default/arp_filter", "0"),
     ("net/ipv4/icmp_ratemask", "0"),
     ("net/ipv4/ping_group_range", "0 2147483647"),
-    ("net/ipv6/conf/all/disable_ipv6", "0"),
-    ("net/ipv6/conf/default/disable_ipv6", "0"),
-    ("net/ipv6/conf/all/forwarding", "0"),
-    ("net/ipv6/conf/default/accept_ra", "0"),
-    ("net/ipv6/conf/default/accept_dad", "0"),
-    ("net/ipv6/conf/default/router_solicitations", "0"),
+    ("net/ipv4/icmp_echo_ignore_all", "0"),
 ];
 
 /// Settings of an interface that are the stage's own: how it comes by addresses, and its
@@ -140,6 +155,13 @@ pub(super) fn prepare_world() -> Failures {
     let mut failures = Failures::default();
     for (path, value) in WORLD {
         failures.set(path, value);
+    }
+    for (family, list) in [("ipv4", WORLD_V4.as_slice()), ("ipv6", WORLD_V6.as_slice())] {
+        for (name, value) in list {
+            for scope in ["all", "default"] {
+                failures.set(&format!("net/{family}/conf/{scope}/{name}"), value);
+            }
+        }
     }
     failures
 }

@@ -66,19 +66,10 @@ impl Reader<'_> {
         let words = statement.words();
         match words.as_slice() {
             ["type", kind, "hook", hook, ..] => {
-                let priority = words.iter().position(|word| *word == "priority");
-                let all: Vec<&str> = statement
-                    .tokens
-                    .iter()
-                    .map(|token| token.text.as_str())
-                    .collect();
-                let priority = priority.or_else(|| all.iter().position(|word| *word == "priority"));
-                let priority = all.get(priority.map_or(all.len(), |at| at + 1)..);
-                let hook = [
-                    (*kind).to_owned(),
-                    (*hook).to_owned(),
-                    priority.unwrap_or_default().join(" "),
-                ];
+                let all = statement.tokens.iter().map(|token| token.text.as_str());
+                let priority: Vec<&str> = all.skip_while(|word| *word != "priority").collect();
+                let priority = priority.get(1..).unwrap_or_default().join(" ");
+                let hook = [(*kind).to_owned(), (*hook).to_owned(), priority];
                 self.builder.chain(part, chain).hook = Some(hook);
             }
             ["policy", policy] => {
@@ -86,12 +77,7 @@ impl Reader<'_> {
                     return;
                 };
                 let policy = SourcePolicy {
-                    file: self
-                        .lexer
-                        .files
-                        .get(first.file)
-                        .cloned()
-                        .unwrap_or_default(),
+                    file: self.file_of(first),
                     line: first.line,
                     part: part.clone(),
                     chain: chain.to_owned(),

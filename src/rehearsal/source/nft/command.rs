@@ -36,12 +36,12 @@ impl Reader<'_> {
         }
         let verb = self.lexer.peek().text.clone();
         match verb.as_str() {
-            "table" | "chain" => self.object(0),
+            "table" | "chain" => self.object(),
             "add" | "create" => {
                 let verb = self.lexer.next();
                 let object = self.lexer.peek();
                 if matches!(object.text.as_str(), "table" | "chain") {
-                    self.object(0);
+                    self.object();
                 } else {
                     let mut statement = self.statement();
                     statement.tokens.insert(0, verb);
@@ -79,13 +79,13 @@ impl Reader<'_> {
     }
 
     /// `table [FAMILY] NAME [{ … }]` or `chain [FAMILY] TABLE NAME [{ … }]`.
-    fn object(&mut self, skip: usize) {
+    fn object(&mut self) {
         let object = self.lexer.next();
         let mut words: Vec<String> = Vec::new();
         while matches!(self.lexer.peek().what, What::Word | What::Quoted) {
             words.push(self.lexer.next().text);
         }
-        let words: Vec<&str> = words.iter().skip(skip).map(String::as_str).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let block = self.lexer.peek().what == What::Open;
         let Some((part, rest)) = table(&words) else {
             self.statement();

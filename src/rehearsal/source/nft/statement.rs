@@ -80,25 +80,12 @@ impl Reader<'_> {
         how: How,
         step: impl FnOnce(usize) -> Step,
     ) {
-        let (part, chain) = place;
+        let (part, _) = place;
         let tokens = statement.tokens.get(from..).unwrap_or_default();
-        let Some((first, begin)) = tokens.first().zip(statement.tokens.first()) else {
+        let Some(begin) = statement.tokens.first().filter(|_| !tokens.is_empty()) else {
             return;
         };
-        let rule = SourceRule {
-            file: self
-                .lexer
-                .files
-                .get(first.file)
-                .cloned()
-                .unwrap_or_default(),
-            line: begin.line,
-            kind: Kind::Nft,
-            part: part.clone(),
-            chain: chain.to_owned(),
-            text: joined(tokens),
-            makes: Some(1),
-        };
+        let rule = self.source_rule(place, begin, tokens);
         let detail = Detail {
             how,
             begins_line: begin.first,
@@ -106,6 +93,24 @@ impl Reader<'_> {
         };
         self.builder.rule(rule, detail, step);
         self.unnamed_chains(part, tokens, 0);
+    }
+
+    fn source_rule(&self, place: (&Part, &str), begin: &Token, tokens: &[Token]) -> SourceRule {
+        SourceRule {
+            file: self.file_of(begin),
+            line: begin.line,
+            kind: Kind::Nft,
+            part: place.0.clone(),
+            chain: place.1.to_owned(),
+            text: joined(tokens),
+            makes: Some(1),
+        }
+    }
+
+    /// The name of the file that a token stands in.
+    pub(super) fn file_of(&self, token: &Token) -> String {
+        let name = self.lexer.files.get(token.file);
+        name.cloned().unwrap_or_default()
     }
 
     /// The chains in `jump { … }` and `goto { … }`.
@@ -127,27 +132,10 @@ impl Reader<'_> {
         let body = tokens.get(at + 2..).unwrap_or_default();
         let (inside, outside) = body.split_at(closing(body));
         for tokens in statements(inside) {
-            let statement = Statement {
-                tokens: tokens.to_vec(),
-                ends_line: false,
-            };
-            let Some(begin) = statement.tokens.first() else {
+            let Some(begin) = tokens.first() else {
                 continue;
             };
-            let rule = SourceRule {
-                file: self
-                    .lexer
-                    .files
-                    .get(begin.file)
-                    .cloned()
-                    .unwrap_or_default(),
-                line: begin.line,
-                kind: Kind::Nft,
-                part: part.clone(),
-                chain: chain.clone(),
-                text: joined(tokens),
-                makes: Some(1),
-            };
+            let rule = self.source_rule((part, &chain), begin, tokens);
             let detail = Detail {
                 how: How::Block,
                 begins_line: begin.first,

@@ -48,7 +48,7 @@ pub(super) fn remedy(
     if let Some(section) = sections.find(|section| section.part == spot.part) {
         let command = match policy(spot, sources) {
             Some(_) => format!("-A {chain}"),
-            None => format!("-I {chain} 1"),
+            None => format!("-I {chain}"),
         };
         let place = before(section.commit, &section.file);
         return Some(Remedy {

@@ -7,6 +7,7 @@ use crate::nftables::TableId;
 use crate::rehearsal::report::{Decision, Remedy};
 use crate::rehearsal::source::Sources;
 use crate::rehearsal::source::layout::{How, Layout, Slot};
+use crate::rehearsal::source::place::is_unnamed;
 use crate::rehearsal::{Flow, Protocol};
 
 const ESTABLISHED: &str = "ct state established,related accept";
@@ -44,6 +45,8 @@ pub(super) fn remedy(
     let chain = &spot.chain;
     let (lines, place) = match spelling(decision, sources, layout) {
         Some(Spelling::Bare(place)) => (rules, place),
+        // No command can name the chain of a `jump { … }`.
+        Some(Spelling::Command(..)) | None if is_unnamed(chain) => return None,
         Some(Spelling::Command(verb, place)) => {
             let spell = |rule| format!("{verb} rule {id} {chain} {rule}");
             (rules.iter().map(spell).collect(), place)
