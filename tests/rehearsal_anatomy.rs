@@ -8,9 +8,13 @@
     reason = "a test fails by panicking and tells by printing"
 )]
 
+#[path = "rehearsal_anatomy/conditions.rs"]
+mod conditions;
+
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
 
+use conditions::{IPTABLES, IPTABLES_V4, IPTABLES_V6, NFT};
 use safe_apply::checkpoint::Snapshot;
 use safe_apply::exec::Run;
 use safe_apply::netns::NetNs;
@@ -130,76 +134,6 @@ fn check(
     sure
 }
 
-/// Conditions in nft's language.
-const NFT: [&str; 66] = [
-    "",
-    "udp dport 53",
-    "udp dport != 53",
-    "udp sport 53",
-    "tcp dport 22",
-    "tcp dport { 22, 443 }",
-    "tcp dport { 22, 8000-8100 }",
-    "tcp dport != { 22, 8000-8100 }",
-    "tcp dport 8000-8100",
-    "tcp dport != 8000-8100",
-    "tcp dport > 1024",
-    "tcp dport <= 443",
-    "tcp dport < 443",
-    "tcp dport < 444",
-    "tcp dport >= 443",
-    "tcp dport > 443",
-    "tcp sport >= 1024",
-    "th dport 53",
-    "th dport { 22, 53 }",
-    "meta l4proto udp",
-    "meta l4proto { tcp, udp }",
-    "meta l4proto != tcp",
-    "ip protocol udp",
-    "ip protocol { tcp, icmp }",
-    "ip6 nexthdr tcp",
-    "meta nfproto ipv4",
-    "meta nfproto ipv6",
-    "meta protocol ip",
-    "ip saddr 127.0.0.1",
-    "ip saddr 127.0.0.0/16",
-    "ip saddr != 127.0.0.0/16",
-    "ip saddr 127.0.0.0-127.1.0.255",
-    "ip daddr { 127.0.0.2, 127.0.0.8/30 }",
-    "ip daddr != { 127.0.0.2, 127.0.0.8/30 }",
-    "ip daddr @addresses",
-    "ip daddr @ranges",
-    "ip6 saddr ::1",
-    "ip6 saddr ::/64",
-    "ip6 daddr fe80::/10",
-    "iif lo",
-    "iifname lo",
-    "iifname \"l*\"",
-    "iifname != lo",
-    "iifname { lo, eth0 }",
-    "iifname eth0",
-    "iif != lo",
-    "ct state new",
-    "ct state established,related",
-    "ct state != established",
-    "ct state { new, untracked }",
-    "ct state != { new, invalid }",
-    "ct state vmap { new : continue, established : continue }",
-    "tcp flags syn",
-    "tcp flags & (fin|syn|rst|ack) == syn",
-    "tcp flags & (fin|syn|rst|ack) != syn",
-    "tcp flags ack",
-    "tcp flags syn / fin,syn,rst,ack",
-    "udp dport vmap { 53 : continue, 1000-2000 : continue }",
-    "ip saddr . udp dport { 127.0.0.1 . 53, 127.1.2.3 . 65535 }",
-    "ip daddr . tcp dport { 127.0.0.0/24 . 400-500, 127.0.0.1 . 22 }",
-    "ip daddr . udp dport @pairs",
-    "icmpv6 type echo-request",
-    "icmp type { echo-request, echo-reply }",
-    "ip frag-off & 0x1fff != 0",
-    "meta mark 0",
-    "fib daddr type local",
-];
-
 #[test]
 fn nft_rules_match_as_the_kernel_says() {
     let (mut rules, mut chains) = (String::new(), String::new());
@@ -257,66 +191,6 @@ fn nft_rules_match_as_the_kernel_says() {
     println!("{sure} sure answers of {}", NFT.len() * PACKETS.len());
     assert!(sure > PACKETS.len() * 55, "{sure}");
 }
-
-/// Conditions in iptables' language, for both families.
-const IPTABLES: [&str; 34] = [
-    "",
-    "-p udp --dport 53",
-    "-p udp ! --dport 53",
-    "-p udp --sport 1000:2000",
-    "-p udp ! --sport 1000:2000",
-    "-p udp --dport 1024:",
-    "-p udp --dport :1024",
-    "-p tcp --dport 22",
-    "-p tcp --dport 8000:8100",
-    "-p tcp ! --dport 8000:8100",
-    "-p tcp --syn",
-    "-p tcp ! --syn",
-    "-p tcp --tcp-flags SYN,ACK ACK",
-    "-p tcp --tcp-flags ALL SYN",
-    "! -p tcp",
-    "-p tcp -m multiport --dports 22,443",
-    "-p tcp -m multiport ! --dports 22,443",
-    "-p tcp -m multiport --dports 1:21,23:9000",
-    "-p udp -m multiport --sports 53,1053",
-    "-p udp -m multiport --ports 53,1194",
-    "-p udp -m udp --dport 53 -m comment --comment named",
-    "-i lo",
-    "! -i lo",
-    "-i l+",
-    "-i eth0",
-    "-m conntrack --ctstate NEW",
-    "-m conntrack --ctstate RELATED,ESTABLISHED",
-    "-m conntrack ! --ctstate INVALID,UNTRACKED",
-    "-m conntrack --ctstate NEW --ctproto tcp",
-    "-m state --state NEW",
-    "-m state ! --state ESTABLISHED",
-    "-m mark --mark 0",
-    "-m addrtype --dst-type LOCAL",
-    "-m limit --limit 5/sec",
-];
-
-/// The same, for IPv4 only.
-const IPTABLES_V4: [&str; 9] = [
-    "-s 127.0.0.1",
-    "! -s 127.0.0.1",
-    "-s 127.0.0.0/16",
-    "-s 127.1.0.0/255.255.0.0",
-    "-d 127.0.0.2",
-    "-d 127.0.0.8/30",
-    "-d 0.0.0.0/0 -p udp",
-    "-p icmp --icmp-type 8",
-    "-f",
-];
-
-/// The same, for IPv6 only.
-const IPTABLES_V6: [&str; 5] = [
-    "-s ::1",
-    "! -s ::1",
-    "-d ::/64",
-    "-d fe80::/10",
-    "-p ipv6-icmp --icmpv6-type 128",
-];
 
 fn iptables(backend: &str) -> usize {
     let mut sure = 0;
