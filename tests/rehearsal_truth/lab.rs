@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
@@ -34,20 +35,30 @@ pub const GATEWAY_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 
 pub const RESOLVER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 53));
 pub const RESOLVER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x53, 0, 0, 0, 0, 0x53));
 
+// Link-local addresses that the kernel makes are of no use for up to a second, however
+// they are to be checked.
 const WORLD_LINKS: &str = "\
 link add wan0 address 02:00:00:00:77:01 type veth peer name eth0 netns HOST
 link add wan1 address 02:00:00:00:77:02 type veth peer name eth1 netns HOST
 link set lo up
+link set wan0 addrgenmode none
+link set wan1 addrgenmode none
 link set wan0 up
 link set wan1 up
+address add fe80::254/64 dev wan0 nodad
+address add fe80::254/64 dev wan1 nodad
 address add 198.51.100.254/24 dev wan0
 address add 10.77.0.254/24 dev wan1
 address add 2001:db8::fe/64 dev wan0 nodad
 ";
 const HOST_LINKS: &str = "\
 link set lo up
+link set eth0 addrgenmode none
+link set eth1 addrgenmode none
 link set eth0 up
 link set eth1 up
+address add fe80::2/64 dev eth0 nodad
+address add fe80::2/64 dev eth1 nodad
 address add 198.51.100.2/24 dev eth0
 address add 10.77.0.2/24 dev eth1
 address add 2001:db8::2/64 dev eth0 nodad
@@ -129,7 +140,11 @@ impl Lab {
             batch(&WORLD_LINKS.replace("HOST", &ours));
         });
         batch(HOST_LINKS);
-        self.in_world(|| batch(WORLD_ROUTES));
+        await_address(HOST_V6);
+        self.in_world(|| {
+            batch(WORLD_ROUTES);
+            await_address(GATEWAY_V6);
+        });
     }
 
     /// Lets the host refuse as often as it is asked: each row stands for a visitor of its own,
@@ -191,7 +206,10 @@ impl Lab {
             IpAddr::V6(_) => format!("{address}/128 dev lo nodad"),
         };
         if ![GATEWAY, GATEWAY_V6].contains(&address) {
-            self.in_world(|| batch(&format!("address add {place}\n")));
+            self.in_world(|| {
+                batch(&format!("address add {place}\n"));
+                await_address(address);
+            });
         }
     }
 
@@ -217,6 +235,25 @@ pub fn device(peer: IpAddr) -> &'static str {
     match peer {
         IpAddr::V4(peer) if peer.octets()[..3] == [10, 77, 0] => "wan1",
         IpAddr::V4(_) | IpAddr::V6(_) => "wan0",
+    }
+}
+
+/// Waits until the kernel takes in what is sent to an address that was just added: the route
+/// for an IPv6 address is made later, by a worker of the kernel's.
+fn await_address(address: IpAddr) {
+    let IpAddr::V6(address) = address else { return };
+    let digits: String = address.octets().map(|byte| format!("{byte:02x}")).concat();
+    let until = Instant::now() + Duration::from_secs(10);
+    let routed = || {
+        let routes = std::fs::read_to_string("/proc/thread-self/net/ipv6_route").unwrap();
+        // The last word but one holds the flags; RTF_LOCAL is 0x80000000.
+        routes
+            .lines()
+            .any(|line| line.starts_with(&format!("{digits} 80")) && line.contains(" 80200001 "))
+    };
+    while !routed() {
+        assert!(Instant::now() < until, "{address} does not come up");
+        thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -10,6 +10,9 @@ use crate::case::{Case, Tool};
 use crate::lab::Lab;
 use crate::session::{Front, ssh};
 
+/// How long an answer may take on a machine under load.
+const SECONDS: &str = "15";
+
 /// What was said before anything was touched.
 #[derive(Debug, Clone)]
 pub struct Prediction {
@@ -64,11 +67,18 @@ impl Predictor {
             let path = lab.file(&format!("candidate{at}"), &file.text);
             words.push(format!("{}{}", file.tool.prefix(), path.display()));
         }
+        // What hangs is killed, and has no report.
         let done = match asked {
-            Asked::As(_) => lab.command(&self.program).args(&words).output(),
+            Asked::As(_) => {
+                let mut command = lab.command("timeout");
+                command.args(["-s", "KILL", SECONDS]).arg(&self.program);
+                command.args(&words).output()
+            }
             Asked::OverSsh => {
                 let mut ssh = ssh(lab, case.user, case.server);
-                ssh.arg(self.program.as_os_str()).args(&words);
+                ssh.args(["timeout", "-s", "KILL", SECONDS])
+                    .arg(self.program.as_os_str())
+                    .args(&words);
                 lab.in_world(|| ssh.output())
             }
         };

@@ -9,7 +9,7 @@ use crate::case::Case;
 use crate::compare::{Guess, Kind};
 use crate::generate::case;
 use crate::lab::on_a_host;
-use crate::many::{Job, Place, try_all};
+use crate::many::{Job, try_all};
 use crate::predict::Predictor;
 use crate::probe::{QUICK, Seen};
 use crate::session::{Front, Session, login};

@@ -88,6 +88,7 @@ pub fn login(
     server: SocketAddr,
     patience: Duration,
 ) -> Seen {
+    lab.appear(user);
     let question = Question {
         protocol: Protocol::Tcp,
         inward: true,
