@@ -13,6 +13,8 @@ use super::source::{self, Sources};
 use super::{Flow, Protocol};
 use crate::candidate::Kind;
 
+/// What is said of a probe that has no answer at all.
+const UNTRIED: &str = "it was not tried";
 /// Stands for the port of a new connection.
 const EPHEMERAL_PORT: u16 = 50_022;
 
@@ -60,20 +62,28 @@ pub fn report(
     after: Seen,
 ) -> Report {
     let rules = rehearsal.compiled.unwrap_or(rehearsal.checkpoint);
-    let limited = Limited {
-        sources,
-        checkpoint: rehearsal.checkpoint,
-        rules,
-        host: rehearsal.host,
-        live: &Live::read(),
+    let live = &Live::read();
+    let limits_of = |rules| {
+        limits(&Limited {
+            sources,
+            checkpoint: rehearsal.checkpoint,
+            rules,
+            host: rehearsal.host,
+            live,
+        })
     };
     let judge = Judge {
         rehearsal,
-        before: before.as_ref(),
-        after: &after,
-        limits: limits(&limited),
-        forwards: sends_on(rules),
-        forwarded: sends_on(rehearsal.checkpoint),
+        before: before.as_ref().map(|seen| Under {
+            seen,
+            limits: limits_of(rehearsal.checkpoint),
+            forwards: sends_on(rehearsal.checkpoint),
+        }),
+        after: Under {
+            seen: &after,
+            limits: limits_of(rules),
+            forwards: sends_on(rules),
+        },
     };
     let advised = Advised {
         candidates: rehearsal.candidates,
@@ -92,42 +102,38 @@ pub fn report(
         session,
         rows,
         requirements,
-        way_back: after.way_back.as_ref().map(Vec::is_empty),
+        way_back: judge.after.seen.way_back.as_ref().map(Vec::is_empty),
         advice: advise(&advised),
         not_rehearsed: judge.not_rehearsed(),
         milliseconds: 0,
     }
 }
 
-struct Judge<'a> {
-    rehearsal: &'a Rehearsal<'a>,
-    before: Option<&'a Seen>,
-    after: &'a Seen,
+/// What was seen under one ruleset, and what of it cannot be trusted.
+struct Under<'a> {
+    seen: &'a Seen,
     limits: Limits,
     forwards: bool,
-    forwarded: bool,
+}
+
+struct Judge<'a> {
+    rehearsal: &'a Rehearsal<'a>,
+    before: Option<Under<'a>>,
+    after: Under<'a>,
 }
 
 impl Judge<'_> {
     fn session(&self, sources: &Sources) -> Option<Session> {
         let (you, ask) = (self.rehearsal.you?, self.rehearsal.plan.login.as_ref()?);
-        let (login_before, login) = self.stand(
-            ask,
-            self.before.and_then(|seen| seen.login.as_ref()),
-            self.after.login.as_ref(),
-        );
-        let old = match &self.after.old {
+        let (login_before, login) = self.stand(ask, |seen| seen.login.clone());
+        let old = match &self.after.seen.old {
             None if self.rehearsal.compiled.is_none() => Standing::Open,
-            None => unknown("it was not tried"),
+            None => unknown(UNTRIED),
             Some(Err(reason)) => unknown(reason),
-            Some(Ok(heard)) => self.trusted(ask, heard, true),
+            Some(Ok(heard)) => self.after.stand(ask, heard, true),
         };
-        let kinds: Vec<Kind> = self
-            .rehearsal
-            .candidates
-            .iter()
-            .map(|one| one.kind)
-            .collect();
+        let candidates = self.rehearsal.candidates.iter();
+        let kinds: Vec<Kind> = candidates.map(|one| one.kind).collect();
         let remedy = remedy(&login, &old, ask, sources, &kinds);
         Some(Session {
             peer: you.peer,
@@ -143,11 +149,7 @@ impl Judge<'_> {
     fn rows(&self) -> Vec<Row> {
         let asks = self.rehearsal.plan.asks.iter().enumerate();
         asks.map(|(at, ask)| {
-            let (before, after) = self.stand(
-                ask,
-                self.before.and_then(|seen| seen.rows.get(at)),
-                self.after.rows.get(at),
-            );
+            let (before, after) = self.stand(ask, |seen| seen.rows.get(at).cloned());
             Row {
                 direction: ask.direction,
                 protocol: ask.probe.protocol,
@@ -167,36 +169,21 @@ impl Judge<'_> {
     fn stand(
         &self,
         ask: &Ask,
-        before: Option<&Heard>,
-        after: Option<&Heard>,
+        find: impl Fn(&Seen) -> Option<Heard>,
     ) -> (Option<Standing>, Standing) {
-        let was_open = before.is_some_and(|heard| heard.outcome == Outcome::Answered);
-        let before = before.map(
-            |heard| match self.after.doubts.get(&(ask.remote, ask.local)) {
-                Some(doubt) => unknown(doubt),
-                None => heard.standing(false, self.forwarded),
-            },
-        );
-        let after = after.map_or_else(
-            || unknown("it was not tried"),
-            |heard| self.trusted(ask, heard, was_open),
-        );
+        let heard = self.before.as_ref().and_then(|under| find(under.seen));
+        let was_open = heard
+            .as_ref()
+            .is_some_and(|heard| heard.outcome == Outcome::Answered);
+        let before = self.before.as_ref().map(|under| match &heard {
+            Some(heard) => under.stand(ask, heard, false),
+            None => unknown(UNTRIED),
+        });
+        let after = match find(self.after.seen) {
+            Some(heard) => self.after.stand(ask, &heard, was_open),
+            None => unknown(UNTRIED),
+        };
         (before, after)
-    }
-
-    /// What looks open is not called open where the rehearsal cannot know.
-    fn trusted(&self, ask: &Ask, heard: &Heard, was_open: bool) -> Standing {
-        if let Some(doubt) = self.after.doubts.get(&(ask.remote, ask.local)) {
-            return unknown(doubt);
-        }
-        let standing = heard.standing(was_open, self.forwards);
-        if standing != Standing::Open {
-            return standing;
-        }
-        match self.limits.doubt(ask.probe.side, &heard.flow) {
-            Some(limit) => unknown(words(limit)),
-            None => standing,
-        }
     }
 
     fn requirements(&self, rows: &[Row]) -> Vec<Requirement> {
@@ -226,11 +213,33 @@ impl Judge<'_> {
         }
         lines.extend(self.rehearsal.host.left_out.iter().cloned());
         lines.extend(self.rehearsal.plan.left_out.iter().cloned());
-        lines.extend(self.after.limits.iter().cloned());
-        lines.extend(self.limits.list.iter().map(words));
+        lines.extend(self.after.seen.limits.iter().cloned());
+        lines.extend(self.after.limits.list.iter().map(words));
         let mut seen = BTreeSet::new();
         lines.retain(|line| seen.insert(line.clone()));
         lines
+    }
+}
+
+impl Under<'_> {
+    /// How an ask stands. What looks open is not called open where the rehearsal cannot know.
+    fn stand(&self, ask: &Ask, heard: &Heard, was_open: bool) -> Standing {
+        if let Some(doubt) = self.seen.doubts.get(&(ask.remote, ask.local)) {
+            return unknown(doubt);
+        }
+        let standing = heard.standing(was_open, self.forwards);
+        if standing != Standing::Open {
+            return standing;
+        }
+        let (side, flow) = (ask.probe.side, &heard.flow);
+        let hardware = || {
+            let is_false = self.seen.false_macs.contains(&ask.remote);
+            is_false.then(|| self.limits.hardware(side, flow)).flatten()
+        };
+        match self.limits.doubt(side, flow).or_else(hardware) {
+            Some(limit) => unknown(words(limit)),
+            None => standing,
+        }
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Seen {
     pub way_back: Option<Vec<String>>,
     /// What of the host the stage does not have.
     pub limits: Vec<String>,
+    /// Peers whose packets do not come with the hardware address that they have on this host.
+    pub false_macs: BTreeSet<IpAddr>,
     /// Why packets between a peer and an address of this host would not take the way here that
     /// they take on the host.
     pub doubts: BTreeMap<(IpAddr, IpAddr), String>,
@@ -131,7 +133,7 @@ impl Rehearsal<'_> {
         let mut scene = self.scene("after")?;
         let runtime = runtime()?;
         scene
-            .bring(self.checkpoint)
+            .load(self.checkpoint)
             .context("the live rules cannot be loaded in a scratch network namespace")?;
         let mut session = match self.you {
             Some(you) => Some(runtime.block_on(self.session(&mut scene, you))?),
@@ -165,9 +167,9 @@ impl Rehearsal<'_> {
             return Ok(Ok(session));
         }
         // The live rules let nobody in who is not in yet: it was there before them.
-        scene.bring(&Snapshot::default())?;
+        scene.load(&Snapshot::default())?;
         let opened = scene.open_session(you).await;
-        scene.bring(self.checkpoint)?;
+        scene.load(self.checkpoint)?;
         let mut session = match opened {
             Ok(session) => session,
             Err(outcome) => {
@@ -187,11 +189,7 @@ impl Rehearsal<'_> {
     /// The login first, and alone: rules that count must not count the other probes.
     async fn ask_all(&self, scene: &mut Scene) -> Answers {
         let login = match &self.plan.login {
-            Some(ask) => scene
-                .ask(std::slice::from_ref(ask))
-                .await
-                .into_iter()
-                .next(),
+            Some(ask) => scene.log_in(ask).await,
             None => None,
         };
         Answers {
@@ -230,6 +228,8 @@ impl Rehearsal<'_> {
         })?;
         seen.limits = scene.stage().limits().to_vec();
         seen.doubts = self.doubts(scene);
+        let false_mac = |peer: &&IpAddr| scene.stage().false_mac(**peer).is_some();
+        seen.false_macs = self.plan.peers.iter().filter(false_mac).copied().collect();
         baseline(self, &mut seen)?;
         Ok(seen)
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::decide::Tracer;
 use super::host::{Host, Listening};
@@ -24,6 +25,10 @@ use crate::nftables::Compare;
 /// How long a probe that nobody answers is waited for. In these namespaces an answer takes
 /// microseconds; this is for a busy machine.
 const SILENCE: Duration = Duration::from_millis(300);
+/// Within what Linux takes (`net.ipv4.ip_local_port_range`), and others (RFC 6335: from 49152 on).
+const CLIENT_PORTS: [RangeInclusive<u16>; 2] = [32_768..=36_863, 57_344..=60_999];
+/// Why a login that gets in once is not called open.
+const DEPENDS: &str = "one new login gets in, and the next one does not: it depends on the port that it comes from, or on how many there are";
 /// Nobody else holds the lock file of a scratch namespace.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
 
@@ -72,27 +77,34 @@ impl Scene {
         &self.stage
     }
 
-    /// Brings the stage to `target` as the live rules would be brought, and reads back.
+    /// Brings the stage to `target` as the live rules would be brought.
     ///
     /// # Errors
-    /// What the kernel refuses, or in which it differs then.
-    pub fn bring(&mut self, target: &Snapshot) -> Result<()> {
+    /// What the kernel refuses.
+    pub fn load(&mut self, target: &Snapshot) -> Result<()> {
         self.untrace()?;
-        let differences = self.stage.server().enter(|| -> Result<Vec<String>> {
+        self.stage.server().enter(|| {
             let parts = self.held.differing(target, Compare::Exact);
             let lock = Lock::wait(LOCK_WAIT).file(&self.lock);
             bring(target, &parts, &Direction::Rollback { lock: &lock }).map_err(|failures| {
                 let lines: Vec<String> = failures.iter().map(ToString::to_string).collect();
-                anyhow::anyhow!(lines.join("\n"))
-            })?;
-            let held = Snapshot::capture()?;
-            let differing = target.differing(&held, Compare::Live);
-            let lines = target.describe(&held, &differing);
-            self.held = held;
-            Ok(lines)
+                anyhow!(lines.join("\n"))
+            })
         })??;
-        if !differences.is_empty() {
-            bail!("{}", differences.join("\n"));
+        self.held = target.clone();
+        Ok(())
+    }
+
+    /// As [`Scene::load`], and reads back: only then rules that stop packets can be told by number.
+    ///
+    /// # Errors
+    /// What the kernel refuses, or in which it differs then.
+    pub fn bring(&mut self, target: &Snapshot) -> Result<()> {
+        self.load(target)?;
+        self.held = self.stage.server().enter(Snapshot::capture)??;
+        let differing = target.differing(&self.held, Compare::Live);
+        if !differing.is_empty() {
+            bail!("{}", target.describe(&self.held, &differing).join("\n"));
         }
         Ok(())
     }
@@ -128,6 +140,26 @@ impl Scene {
             }
         }
         answers
+    }
+
+    /// Logs in twice, from ports that systems choose for themselves at both ends of what is usual:
+    /// it may depend on the port, and the port of the next login is not known.
+    pub async fn log_in(&mut self, ask: &Ask) -> Option<Answer> {
+        let mut ask = ask.clone();
+        let mut answers = Vec::new();
+        for ports in CLIENT_PORTS {
+            ask.probe.source.set_port(probe::port_within(&ports));
+            let answer = self.ask(std::slice::from_ref(&ask)).await.pop()?;
+            if answer.outcome != Outcome::Answered && answers.is_empty() {
+                return Some(answer);
+            }
+            answers.push(answer);
+        }
+        let mut last = answers.pop()?;
+        if last.outcome != Outcome::Answered {
+            last.outcome = Outcome::Unsent(DEPENDS.to_owned());
+        }
+        Some(last)
     }
 
     async fn send(&mut self, probes: &[Probe]) -> Vec<Answer> {

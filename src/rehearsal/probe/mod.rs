@@ -27,6 +27,7 @@ use std::future::{self, Future};
 use std::net::SocketAddr;
 
 pub use listen::{Audience, Missing, Wanted};
+pub use ports::port_within;
 pub use run::{DEADLINE, run};
 pub use session::OldSession;
 

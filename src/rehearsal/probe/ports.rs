@@ -1,5 +1,6 @@
 //! Source ports as a new connection would have them.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -32,6 +33,14 @@ pub(super) fn fresh(avoided: &[u16]) -> u16 {
         }
     }
     port
+}
+
+/// A random one of these ports.
+#[must_use]
+pub fn port_within(ports: &RangeInclusive<u16>) -> u16 {
+    let count = u32::from(ports.end().saturating_sub(*ports.start())) + 1;
+    let offset = u16::try_from(random() % count).unwrap_or(0);
+    ports.start().saturating_add(offset)
 }
 
 /// A random number; 0 where the kernel has none to give.
