@@ -6,6 +6,8 @@
 
 #![allow(clippy::print_stdout)] // the table is the product
 
+mod rehearsal;
+
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
@@ -52,6 +54,7 @@ fn main() -> Result<()> {
         with_iptables(rules, runs)?;
         with_nft(rules, runs)?;
         end_to_end(rules, runs)?;
+        rehearsal::rehearsal(rules, runs)?;
     }
     Ok(())
 }
