@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::rehearsal::report::Report;
 use crate::transaction::{Id, Reason};
 
 /// What a client asks of the guardian.
@@ -103,6 +104,11 @@ pub struct Announcement {
 pub enum Notice {
     /// The transaction exists; the firewall is untouched.
     Prepared,
+    /// Checkpoint and candidate were tried out with real packets; the firewall is untouched.
+    Rehearsed {
+        /// What was found.
+        report: Box<Report>,
+    },
     /// The way back is proven, durable and guarded; the firewall is untouched.
     Armed,
     /// The candidate is being brought to the kernel.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use safe_apply::transaction::machine::step;
 use safe_apply::transaction::{Effect, Event, Reason, State};
 
-const REASONS: [Reason; 9] = [
+const REASONS: [Reason; 10] = [
     Reason::NotConfirmed,
     Reason::Requested,
     Reason::Terminated,
@@ -16,11 +16,13 @@ const REASONS: [Reason; 9] = [
     Reason::GuardianLost,
     Reason::Rebooted,
     Reason::PrepareFailed,
+    Reason::Rehearsal,
 ];
 
-const EVENTS: [Event; 18] = [
+const EVENTS: [Event; 19] = [
     Event::Ready,
     Event::PrepareFailed,
+    Event::RehearsalRefused,
     Event::Begin,
     Event::Applied { changed: true },
     Event::Applied { changed: false },

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Snapshot;
+use super::{Part, Snapshot};
 use crate::legacy::Family;
 
 /// How many names are listed for one program.
@@ -96,24 +96,55 @@ const PROGRAMS: [Program; 12] = [
     },
 ];
 
+/// What a change takes away from one program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// What is gone or empty, and how the program puts it back, for people.
+    pub message: String,
+    /// Where it was.
+    pub parts: BTreeSet<Part>,
+}
+
 /// For each program of which `after` holds less than `before`: what is gone or
 /// empty, and how the program puts it back. One line each, for people.
 #[must_use]
 pub fn neighbours(before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let taken = taken(before, after).into_iter();
+    taken.map(|one| one.message).collect()
+}
+
+/// The same, and where it was.
+#[must_use]
+pub fn taken(before: &Snapshot, after: &Snapshot) -> Vec<Taken> {
     let (before, after) = (inventory(before), inventory(after));
-    let mut gone: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-    for ((owner, name), size) in &before {
-        let left = after.get(&(*owner, name.clone()));
-        let line = match left {
+    let mut gone: BTreeMap<usize, (BTreeSet<String>, BTreeSet<Part>)> = BTreeMap::new();
+    for ((owner, name), (part, size)) in &before {
+        let line = match after.get(&(*owner, name.clone())) {
             None => format!("{name} is gone"),
-            Some(0) if *size > 0 => format!("{name} is empty"),
+            Some((_, 0)) if *size > 0 => format!("{name} is empty"),
             Some(_) => continue,
         };
-        gone.entry(*owner).or_default().insert(line);
+        let (lines, parts) = gone.entry(*owner).or_default();
+        lines.insert(line);
+        parts.insert(part.clone());
     }
     gone.into_iter()
-        .filter_map(|(owner, lines)| Some(warning(PROGRAMS.get(owner)?, &lines)))
+        .filter_map(|(owner, (lines, parts))| {
+            let message = warning(PROGRAMS.get(owner)?, &lines);
+            Some(Taken { message, parts })
+        })
         .collect()
+}
+
+/// The program that a chain, set or table of that name belongs to by its name.
+#[must_use]
+pub fn owner_of(part: &Part, name: &str) -> Option<&'static str> {
+    let table = match part {
+        Part::Nft(id) => owner(&id.name, |program| program.tables.contains(&&*id.name)),
+        Part::Legacy(..) | Part::Set(_) => None,
+    };
+    let found = table.or_else(|| by_prefix(name))?;
+    PROGRAMS.get(found).map(|program| program.name)
 }
 
 fn warning(program: &Program, lines: &BTreeSet<String>) -> String {
@@ -130,27 +161,28 @@ fn warning(program: &Program, lines: &BTreeSet<String>) -> String {
     )
 }
 
-/// What belongs to which program (by its place in [`PROGRAMS`]): how many rules or members it holds.
-fn inventory(snapshot: &Snapshot) -> BTreeMap<(usize, String), usize> {
+/// What belongs to which program (by its place in [`PROGRAMS`]): where it is, how many rules or members it holds.
+fn inventory(snapshot: &Snapshot) -> BTreeMap<(usize, String), (Part, usize)> {
     let mut found = BTreeMap::new();
     for table in &snapshot.nft.tables {
         let id = &table.id;
+        let part = || Part::Nft(id.clone());
         let rules: usize = table.chains.iter().map(|chain| chain.rules.len()).sum();
         if let Some(owner) = owner(&id.name, |program| program.tables.contains(&&*id.name)) {
-            found.insert((owner, format!("table {id}")), rules);
+            found.insert((owner, format!("table {id}")), (part(), rules));
             continue;
         }
         for chain in table.named_chains() {
             if let Some(owner) = by_prefix(&chain.name) {
                 let name = format!("chain {} in table {id}", chain.name);
-                found.insert((owner, name), chain.rules.len());
+                found.insert((owner, name), (part(), chain.rules.len()));
             }
         }
         for set in table.named_sets() {
             if let Some(owner) = by_prefix(&set.name) {
                 let name = format!("set {} in table {id}", set.name);
                 // Members come and go; a set that is there is the program's to fill.
-                found.insert((owner, name), 0);
+                found.insert((owner, name), (part(), 0));
             }
         }
     }
@@ -158,17 +190,17 @@ fn inventory(snapshot: &Snapshot) -> BTreeMap<(usize, String), usize> {
         for (table, text) in snapshot.legacy.of(family) {
             for (chain, rules) in chains(text) {
                 if let Some(owner) = by_prefix(chain) {
-                    found.insert(
-                        (owner, format!("chain {chain} in {family} table {table}")),
-                        rules,
-                    );
+                    let name = format!("chain {chain} in {family} table {table}");
+                    let part = Part::Legacy(family, table.clone());
+                    found.insert((owner, name), (part, rules));
                 }
             }
         }
     }
     for set in &snapshot.sets.sets {
         if let Some(owner) = by_prefix(&set.name) {
-            found.insert((owner, format!("ipset {}", set.name)), 0);
+            let part = Part::Set(set.name.clone());
+            found.insert((owner, format!("ipset {}", set.name)), (part, 0));
         }
     }
     found

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::protocol::Notice;
+use crate::rehearsal::report::{self, Asked, Look, Report};
 use crate::transaction::{Id, Reason};
 
 /// How notices are printed.
@@ -23,6 +24,7 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
         Notice::Prepared => vec![format!(
             "Transaction {id}. The firewall is untouched; taking the checkpoint and trying it out."
         )],
+        Notice::Rehearsed { report } => rehearsed(report),
         Notice::Armed => vec![
             "The checkpoint is safe on disk and restores; a guardian holds it. The firewall is untouched."
                 .to_owned(),
@@ -107,6 +109,12 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
     }
 }
 
+/// The report of the rehearsal before an apply.
+fn rehearsed(report: &Report) -> Vec<String> {
+    let text = report::render(report, Asked::Apply, Look::of_stdout(false));
+    text.trim_end().lines().map(str::to_owned).collect()
+}
+
 fn live(seconds: u64, confirm: &str, changes: &[String]) -> Vec<String> {
     let mut lines = vec!["The new rules are live, read back and compared:".to_owned()];
     lines.extend(indented(&changes[..changes.len().min(CHANGES_SHOWN)]));
@@ -132,6 +140,7 @@ pub const fn exit(notice: &Notice) -> Option<Exit> {
         Notice::RolledBack { reason, .. } => Some(rolled_back(*reason)),
         Notice::Failed { reason, .. } => Some(match reason {
             Reason::Requested | Reason::Terminated => Exit::RolledBack,
+            Reason::Rehearsal => Exit::Refused,
             Reason::NotConfirmed
             | Reason::ApplyFailed
             | Reason::CommandDeadline
@@ -142,6 +151,7 @@ pub const fn exit(notice: &Notice) -> Option<Exit> {
         }),
         Notice::RestoreFailed { .. } => Some(Exit::Incomplete),
         Notice::Prepared
+        | Notice::Rehearsed { .. }
         | Notice::Armed
         | Notice::Applying { .. }
         | Notice::Live { .. }
@@ -162,6 +172,7 @@ pub const fn rolled_back(reason: Reason) -> Exit {
     match reason {
         Reason::ApplyFailed | Reason::PrepareFailed => Exit::Failed,
         Reason::Requested | Reason::Terminated | Reason::ClientLost => Exit::RolledBack,
+        Reason::Rehearsal => Exit::Refused,
         Reason::NotConfirmed
         | Reason::CommandDeadline
         | Reason::GuardianLost

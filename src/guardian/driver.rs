@@ -130,8 +130,12 @@ impl Driver {
                 }
                 self.core.checkpoint = Some(ready.checkpoint.clone());
                 self.core.applied.clone_from(&ready.compiled);
+                let refusal = self.rehearsed(&ready);
                 self.ready = Some(Arc::new(ready));
-                self.push(Event::Ready);
+                match refusal {
+                    Some((event, error)) => self.fail(event, &error),
+                    None => self.push(Event::Ready),
+                }
             }
             Heard::Prepared(Err(error)) => self.fail(Event::PrepareFailed, &error),
             Heard::Applied(result) => {
@@ -148,6 +152,22 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Tells what the rehearsal found; why it is refused, if it is.
+    fn rehearsed(&mut self, ready: &Ready) -> Option<(Event, anyhow::Error)> {
+        let report = ready.report.clone()?;
+        let (no_way_back, refusal) = (report.no_way_back(), report.refusal());
+        self.core.announcer.say(Notice::Rehearsed { report });
+        if let Some(reason) = no_way_back {
+            return Some((Event::PrepareFailed, anyhow::Error::msg(reason)));
+        }
+        let refusal = refusal?;
+        if self.core.meta.force {
+            self.core.warn(format!("{refusal}; going on, by force"));
+            return None;
+        }
+        Some((Event::RehearsalRefused, anyhow::Error::msg(refusal)))
     }
 
     pub(super) fn push(&mut self, event: Event) {

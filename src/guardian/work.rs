@@ -4,10 +4,12 @@
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::copies;
-use crate::candidate;
+use crate::candidate::{self, Candidate};
 use crate::checkpoint::{self, Direction, Failure, Part, Proof, Snapshot, bring, touched};
 use crate::connection::Known;
 use crate::nftables::Compare;
+use crate::rehearsal::report::Report;
+use crate::rehearsal::{self, Subject};
 use crate::transaction::Transaction;
 use crate::transaction::store::{Meta, Work, write_durably};
 
@@ -19,6 +21,8 @@ pub struct Ready {
     /// What the rule files make of it; none for a command, or where no scratch
     /// namespace can be had.
     pub compiled: Option<Snapshot>,
+    /// What the rehearsal found; none where none was wanted or possible.
+    pub report: Option<Box<Report>>,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -75,13 +79,22 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
             differences.join("\n  ")
         ),
     };
+    let mut report = None;
     let compiled = match (&meta.work, scratch) {
         (work @ Work::Rules { .. }, Some(namespace)) => {
             let (candidates, how) = (copies::read_copies(transaction, work)?, copies::how(work));
             let (compiled, noted) = namespace
                 .enter(|| candidate::compile(&candidates, how, &checkpoint, &private_lock))??;
             warnings.extend(noted);
-            warnings.extend(checkpoint::neighbours(&checkpoint, &compiled));
+            drop(namespace);
+            match rehearse(transaction, meta, &checkpoint, &compiled, &candidates) {
+                Ok(found) => report = found,
+                Err(error) => warnings.push(format!("not rehearsed: {error:#}")),
+            }
+            if report.is_none() {
+                // The rehearsal's advice names them too.
+                warnings.extend(checkpoint::neighbours(&checkpoint, &compiled));
+            }
             checkpoint::save(&compiled, &transaction.applied())?;
             Some(compiled)
         }
@@ -90,8 +103,31 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
     Ok(Ready {
         checkpoint,
         compiled,
+        report,
         warnings,
     })
+}
+
+fn rehearse(
+    transaction: &Transaction,
+    meta: &Meta,
+    checkpoint: &Snapshot,
+    compiled: &Snapshot,
+    candidates: &[Candidate],
+) -> Result<Option<Box<Report>>> {
+    let Some(wishes) = &meta.rehearsal else {
+        return Ok(None);
+    };
+    let subject = Subject {
+        origin: &meta.origin,
+        wishes,
+        checkpoint,
+        compiled: Some(compiled),
+        candidates,
+        how: copies::how(&meta.work),
+        scratch: transaction.dir(),
+    };
+    Ok(Some(Box::new(rehearsal::rehearse(&subject)?)))
 }
 
 /// Applies what was compiled, or runs the tools on the live side, and reads back.

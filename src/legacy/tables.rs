@@ -35,11 +35,19 @@ impl Tables {
     /// When the kernel's list cannot be read, a tool that is needed is missing
     /// or fails, or says nothing about a table that exists.
     pub fn capture() -> Result<Self, Error> {
+        Self::capture_of(&Family::ALL)
+    }
+
+    /// As [`Tables::capture`], for these families only.
+    ///
+    /// # Errors
+    /// Those of [`Tables::capture`].
+    pub fn capture_of(families: &[Family]) -> Result<Self, Error> {
         let mut tables = Self::default();
-        for family in Family::ALL {
-            for table in names(family)? {
-                let text = save(family, &table)?;
-                tables.of_mut(family).insert(table, text);
+        for family in families {
+            for table in names(*family)? {
+                let text = save(*family, &table)?;
+                tables.of_mut(*family).insert(table, text);
             }
         }
         Ok(tables)

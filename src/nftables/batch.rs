@@ -80,10 +80,19 @@ impl Batch {
     /// Sends it and hands what the kernel echoes to `echoed`.
     ///
     /// When this returns, the kernel has committed all of it or, on an error, nothing.
-    pub fn commit(mut self, mut echoed: impl FnMut(&Message<'_>)) -> Result<(), Refusal> {
+    pub fn commit(self, echoed: impl FnMut(&Message<'_>)) -> Result<(), Refusal> {
+        let mut socket = Socket::open(NETFILTER).map_err(Error::from)?;
+        self.commit_over(&mut socket, echoed)
+    }
+
+    /// The same over a socket that is there already, to which tables may belong.
+    pub fn commit_over(
+        mut self,
+        socket: &mut Socket,
+        mut echoed: impl FnMut(&Message<'_>),
+    ) -> Result<(), Refusal> {
         self.frame(BATCH_END, |_| {});
         let bytes = self.builder.as_bytes();
-        let mut socket = Socket::open(NETFILTER).map_err(Error::from)?;
         socket
             .grow_send_buffer(bytes.len() + SEND_BUFFER_SPARE_BYTES)
             .map_err(Error::from)?;

@@ -36,6 +36,7 @@ pub mod message {
     pub const GETSETELEM: u16 = 13;
     pub const DELSETELEM: u16 = 14;
     pub const GETGEN: u16 = 16;
+    pub const TRACE: u16 = 17;
     pub const NEWOBJ: u16 = 18;
     pub const GETOBJ: u16 = 19;
     pub const DELOBJ: u16 = 20;
@@ -57,6 +58,8 @@ pub mod table {
     pub const HANDLE: u16 = 4;
     pub const PAD: u16 = 5;
     pub const OWNER: u16 = 7;
+    /// `NFT_TABLE_F_OWNER`.
+    pub const F_OWNER: u32 = 2;
 }
 
 /// `NFTA_CHAIN_*`, `NFTA_HOOK_*`, `NFTA_DEVICE_*` and `NFT_CHAIN_*`.
@@ -81,6 +84,8 @@ pub mod chain {
     pub const BINDING: u32 = 4;
     /// `NF_DROP`.
     pub const DROP: u32 = 0;
+    /// `NF_ACCEPT`.
+    pub const ACCEPT: u32 = 1;
 }
 
 /// `NFTA_RULE_*` and `NFTA_RULE_COMPAT_*`.
@@ -204,6 +209,13 @@ pub mod expression {
     pub const EXTHDR_FLAGS: u16 = 5;
     pub const EXTHDR_SREG: u16 = 7;
     pub const META_KEY: u16 = 2;
+    pub const META_SREG: u16 = 3;
+    /// `NFT_META_NFTRACE`.
+    pub const META_NFTRACE: u32 = 12;
+    /// `NFT_REG_VERDICT`.
+    pub const REG_VERDICT: u32 = 0;
+    /// `NFT_REG_1`.
+    pub const REG_1: u32 = 1;
     /// `NFT_META_PROTOCOL`.
     pub const META_PROTOCOL: u32 = 1;
     /// `NFT_META_L4PROTO`.
@@ -221,4 +233,21 @@ pub mod expression {
     pub const XT_REVISION: u16 = 2;
     /// `NFTA_MATCH_INFO` and `NFTA_TARGET_INFO`.
     pub const XT_INFO: u16 = 3;
+}
+
+/// `NFTA_TRACE_*` and `NFT_TRACETYPE_*`.
+pub mod trace {
+    pub const TABLE: u16 = 1;
+    pub const CHAIN: u16 = 2;
+    pub const RULE_HANDLE: u16 = 3;
+    pub const TYPE: u16 = 4;
+    pub const VERDICT: u16 = 5;
+    pub const ID: u16 = 6;
+    pub const LINK_HEADER: u16 = 7;
+    pub const NETWORK_HEADER: u16 = 8;
+    pub const TRANSPORT_HEADER: u16 = 9;
+    pub const NFPROTO: u16 = 15;
+    pub const POLICY: u16 = 16;
+    pub const TYPE_POLICY: u32 = 1;
+    pub const TYPE_RULE: u32 = 3;
 }

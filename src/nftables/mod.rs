@@ -3,7 +3,7 @@
 //!
 //! Everything works in the calling thread's network namespace.
 
-mod batch;
+pub(crate) mod batch;
 mod bring;
 mod canonical;
 mod capture;
@@ -14,10 +14,10 @@ mod describe;
 mod diff;
 mod elements;
 mod error;
-mod expressions;
+pub(crate) mod expressions;
 mod force;
 mod keep;
-mod kernel;
+pub(crate) mod kernel;
 mod model;
 mod moving;
 mod parse;

@@ -2,19 +2,34 @@
 //! host, and real packets are sent through them. The verdict is the kernel's own.
 
 pub mod advice;
+pub mod anatomy;
+mod baseline;
 pub mod conntrack;
 pub mod decide;
 pub mod host;
+mod judge;
+pub mod limits;
+pub mod locate;
+mod plan;
 pub mod probe;
+mod refusal;
+mod rehearse;
 pub mod report;
 pub mod requirement;
+mod scene;
 pub mod source;
 pub mod stage;
+mod strangers;
+mod subject;
+mod you;
 
 use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
+
+pub use subject::{Subject, Wishes, rehearse};
+pub use you::Asked;
 
 /// What a probe is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -9,6 +9,8 @@ pub enum Event {
     Ready,
     /// The preparation failed.
     PrepareFailed,
+    /// The rehearsal predicts harm.
+    RehearsalRefused,
     /// The candidate may now be applied.
     Begin,
     /// The candidate is live and was read back.

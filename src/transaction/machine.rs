@@ -36,6 +36,7 @@ fn untouched(state: State, event: Event) -> (State, Vec<Effect>) {
         Event::PrepareFailed | Event::ApplyFailed | Event::RestoreFailed => {
             abandon(Reason::PrepareFailed)
         }
+        Event::RehearsalRefused => abandon(Reason::Rehearsal),
         Event::Deadline => abandon(Reason::NotConfirmed),
         Event::RollbackRequested => abandon(Reason::Requested),
         Event::Terminate => abandon(Reason::Terminated),
@@ -71,6 +72,7 @@ fn applying(event: Event) -> (State, Vec<Effect>) {
         Event::Resume | Event::Orphaned => roll_back(Reason::GuardianLost),
         Event::Rebooted => rebooted(),
         Event::Ready
+        | Event::RehearsalRefused
         | Event::Begin
         | Event::Confirmed
         | Event::Extend(_)
@@ -95,9 +97,12 @@ fn awaiting(event: Event) -> (State, Vec<Effect>) {
         Event::ApplyFailed | Event::PrepareFailed | Event::RestoreFailed => {
             roll_back(Reason::ApplyFailed)
         }
-        Event::Ready | Event::Begin | Event::Applied { .. } | Event::Restored | Event::Retry => {
-            (State::AwaitingConfirm, vec![Effect::Refuse])
-        }
+        Event::Ready
+        | Event::RehearsalRefused
+        | Event::Begin
+        | Event::Applied { .. }
+        | Event::Restored
+        | Event::Retry => (State::AwaitingConfirm, vec![Effect::Refuse]),
     }
 }
 
@@ -125,6 +130,7 @@ fn rolling_back(reason: Reason, event: Event) -> (State, Vec<Effect>) {
         }
         Event::Ready
         | Event::PrepareFailed
+        | Event::RehearsalRefused
         | Event::Begin
         | Event::Applied { .. }
         | Event::ApplyFailed
@@ -144,6 +150,7 @@ fn restore_failed(reason: Reason, event: Event) -> (State, Vec<Effect>) {
         }
         Event::Ready
         | Event::PrepareFailed
+        | Event::RehearsalRefused
         | Event::Begin
         | Event::Applied { .. }
         | Event::ApplyFailed
@@ -161,6 +168,7 @@ fn closed(event: Event, finish: Effect) -> Vec<Effect> {
         Event::Terminate | Event::ClientLost | Event::Deadline => vec![],
         Event::Ready
         | Event::PrepareFailed
+        | Event::RehearsalRefused
         | Event::Begin
         | Event::Applied { .. }
         | Event::ApplyFailed

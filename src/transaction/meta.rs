@@ -8,6 +8,7 @@ use super::Id;
 use crate::candidate::Kind;
 use crate::cli::Backend;
 use crate::connection::Origin;
+use crate::rehearsal::Wishes;
 
 /// What the client wrote down before it started the guardian; JSON, version 1.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub struct Meta {
     pub timeout_seconds: u64,
     /// Whether and where to persist.
     pub persist: Option<Persist>,
+    /// What is rehearsed before anything is touched; `None`: nothing.
+    #[serde(default)]
+    pub rehearsal: Option<Wishes>,
     /// Whether checks are overridden.
     pub force: bool,
     /// Shell command to run after the commit.

@@ -64,6 +64,8 @@ pub enum Reason {
     Rebooted,
     /// The preparation failed; nothing was touched.
     PrepareFailed,
+    /// The rehearsal predicts harm; nothing was touched.
+    Rehearsal,
 }
 
 impl fmt::Display for Reason {
@@ -78,6 +80,7 @@ impl fmt::Display for Reason {
             Self::GuardianLost => "the guardian died",
             Self::Rebooted => "the host was rebooted before anybody confirmed",
             Self::PrepareFailed => "the preparation failed",
+            Self::Rehearsal => "refused after the rehearsal",
         })
     }
 }

@@ -41,16 +41,24 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
         backend,
         noflush: args.loading.noflush,
     };
-    start::start(store, &transaction, &args.options, work, None)
+    let rehearsal = if args.no_rehearsal {
+        None
+    } else {
+        Some(start::wishes(store, &args.rehearsal)?)
+    };
+    start::start(store, &transaction, &args.options, work, rehearsal, None)
 }
 
-fn refused(json: bool, error: &candidate::Error) -> Exit {
+pub(super) fn refused(json: bool, error: &candidate::Error) -> Exit {
     let message = format!("{error}\nThe firewall is untouched.");
     start::refuse(json, error.exit(), &message)
 }
 
 /// Settles the backend, and that the tools for every file are there.
-fn backend(candidates: &[Candidate], choice: Backend) -> Result<Backend, candidate::Error> {
+pub(super) fn backend(
+    candidates: &[Candidate],
+    choice: Backend,
+) -> Result<Backend, candidate::Error> {
     let has = |kind: Kind| candidates.iter().any(|one| one.kind == kind);
     if has(Kind::Nft) {
         exec::find("nft")?;

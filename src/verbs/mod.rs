@@ -1,6 +1,7 @@
 //! One verb, one file.
 
 pub mod apply;
+pub mod check;
 pub mod confirm;
 pub mod demo;
 pub mod extend;
@@ -44,7 +45,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
             let json = cli.apply.options.json;
             Ok(or_refuse(json, apply::run(&store, cli.apply)))
         }
-        Some(Verb::Check(_)) => anyhow::bail!("the rehearsal is not part of this build"),
+        Some(Verb::Check(args)) => Ok(or_refuse(args.json, check::run(&store, &args))),
         Some(Verb::Run(args)) => {
             let json = args.options.json;
             Ok(or_refuse(json, run::run(&store, args)))

@@ -27,6 +27,7 @@ pub fn run(store: &Store, args: Run) -> Result<Exit> {
         &transaction,
         &args.options,
         Work::Command,
+        None,
         Some(command),
     )
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use crate::cli::Options;
+use crate::cli::{Options, RehearsalOptions};
 use crate::client::command::Command;
 use crate::client::{Follow, Interrupts, Style, err, follow, out, pending};
 use crate::config::Config;
@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::guardian::detach::{Busy, launch};
 use crate::guardian::recover::Survey;
 use crate::netns::identity;
+use crate::rehearsal::{Asked, Wishes};
 use crate::transaction::store::{Meta, Persist, Work};
 use crate::transaction::{Id, State, Store, Transaction, clock};
 
@@ -82,6 +83,22 @@ fn refuse_pending(store: &Store, json: bool) -> Result<Exit> {
     Ok(refuse(json, Exit::Pending, &message))
 }
 
+/// What is to be rehearsed, from the command line and the settings.
+///
+/// # Errors
+/// When the settings cannot be read.
+pub fn wishes(store: &Store, options: &RehearsalOptions) -> Result<Wishes> {
+    let mut required = Config::load(&store.paths().config)?.require;
+    required.extend(options.require.iter().cloned());
+    Ok(Wishes {
+        asked: Asked {
+            from: options.caller.map(|caller| (caller.ip, caller.port)),
+            port: options.port,
+        },
+        required,
+    })
+}
+
 /// Says why nothing was begun, on standard error and, where asked for, as an event.
 #[must_use]
 pub fn refuse(json: bool, exit: Exit, message: &str) -> Exit {
@@ -104,6 +121,7 @@ pub fn start(
     transaction: &Transaction,
     options: &Options,
     work: Work,
+    rehearsal: Option<Wishes>,
     command: Option<Command>,
 ) -> Result<Exit> {
     let me = rustix::process::getpid().as_raw_pid();
@@ -128,6 +146,7 @@ pub fn start(
         work,
         timeout_seconds: options.timeout.as_secs(),
         persist,
+        rehearsal,
         force: options.force,
         on_commit: options.on_commit.clone(),
         on_rollback: options.on_rollback.clone(),

@@ -59,8 +59,7 @@ fn a_bad_table_after_a_good_one_changes_nothing(backend: Backend) {
     let before = lab.saves();
     let bad_nat = "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j NOPE\nCOMMIT\n";
     let file = lab.file("half.v4", format!("{GOOD_V4}{bad_nat}"));
-    lab.server("nft monitor >/run/lab/monitor 2>&1 & echo $! >/run/lab/pid")
-        .exits(0);
+    lab.watch_commits();
     let ended = lab
         .console(&format!("safe-apply --json --force --timeout 60 {file}"))
         .ends();
@@ -75,17 +74,7 @@ fn a_bad_table_after_a_good_one_changes_nothing(backend: Backend) {
         ),
     }
     assert!(lab.pending().is_null());
-    // The kernel tells of every commit in order: nothing may come before the last one, ours.
-    lab.server("nft add table inet last").exits(0);
-    let monitor = || std::fs::read_to_string(lab.path("monitor")).unwrap();
-    crate::lab::eventually("the monitor has seen it", || {
-        monitor().contains("inet last")
-    });
-    let seen = monitor();
-    let first = seen
-        .lines()
-        .find(|line| line.starts_with("add ") || line.starts_with("delete "));
-    assert_eq!(first, Some("add table inet last"), "{seen}");
+    lab.no_commit_was_seen();
 }
 
 fn what_cannot_be_applied_is_refused(backend: Backend) {

@@ -22,6 +22,7 @@ mod faults;
 mod flood;
 mod lab;
 mod refuse;
+mod rehearsal;
 mod rules;
 mod selftest;
 mod verbs;

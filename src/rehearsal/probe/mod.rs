@@ -1,8 +1,36 @@
 //! Packets through the rules: who gets an answer.
+//!
+//! An [`Audience`] listens and answers in one namespace, [`run`] sends probes at it from the
+//! other, an [`OldSession`] stays open while rules change. All of it is sockets of this
+//! process: a socket keeps the namespace that it was made in.
+//!
+//! The namespaces have to be ready: links that carry packets, IPv6 addresses with their route in
+//! table `local` (before that, also with `IFA_F_NODAD`, neighbour discovery finds nobody, and asks
+//! again only after a second), no limits on ICMP errors (`icmp_ratelimit`, `icmp_ratemask`: of many rejected probes
+//! most would see silence), and a `ping_group_range` with everybody in it.
 
+mod board;
+mod converse;
+mod dialogue;
+mod errors;
+mod listen;
+mod patience;
+mod ports;
+mod run;
+mod session;
+mod sockets;
+mod speech;
+mod user;
+mod wire;
+
+use std::future::{self, Future};
 use std::net::SocketAddr;
 
-use super::decide::Spot;
+pub use listen::{Audience, Missing, Wanted};
+pub use run::{DEADLINE, run};
+pub use session::OldSession;
+
+use super::decide::{Spot, Stopped};
 use super::{Flow, Protocol};
 
 /// Where a probe starts.
@@ -54,4 +82,27 @@ pub enum Outcome {
     Silence,
     /// It could not be sent at all: why.
     Unsent(String),
+}
+
+/// Who sees packets come to their end in the rules.
+pub trait Witness {
+    /// The next packet that was stopped; pending while none is. Cancel safe: what a dropped
+    /// future has not returned, the next one does.
+    fn next(&mut self) -> impl Future<Output = Stopped>;
+}
+
+/// A witness that sees nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unwitnessed;
+
+impl Witness for Unwitnessed {
+    fn next(&mut self) -> impl Future<Output = Stopped> {
+        future::pending()
+    }
+}
+
+impl Witness for super::decide::Tracer {
+    fn next(&mut self) -> impl Future<Output = Stopped> {
+        Self::next(self)
+    }
 }

@@ -1,6 +1,25 @@
 //! What a rehearsal found, for people and for scripts.
 
 mod decision;
+mod fold;
+mod grid;
+mod json;
+mod needs;
+mod page;
+pub mod place;
+mod render;
+mod rest;
+mod services;
+mod session;
+mod standing;
+mod stops;
+mod text;
+mod words;
+
+pub use json::line;
+pub use page::Look;
+pub use render::render;
+pub use words::Asked;
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -42,6 +42,29 @@ impl Lab {
             .clone()
     }
 
+    /// From here on the kernel tells of every commit to nf_tables.
+    #[track_caller]
+    pub fn watch_commits(&self) {
+        self.server("nft monitor >/run/lab/monitor 2>&1 & echo $! >/run/lab/pid")
+            .exits(0);
+    }
+
+    /// Insists that there was no commit since [`Lab::watch_commits`].
+    #[track_caller]
+    pub fn no_commit_was_seen(&self) {
+        // The kernel tells of them in order: nothing may come before the last one, ours.
+        self.server("nft add table inet last").exits(0);
+        let monitor = || fs::read_to_string(self.path("monitor")).unwrap();
+        eventually("the monitor has seen it", || {
+            monitor().contains("inet last")
+        });
+        let seen = monitor();
+        let first = seen
+            .lines()
+            .find(|line| line.starts_with("add ") || line.starts_with("delete "));
+        assert_eq!(first, Some("add table inet last"), "{seen}");
+    }
+
     /// The guardian and its successor.
     #[track_caller]
     pub fn guards(&self) -> (Process, Process) {

@@ -1,0 +1,236 @@
+//! A stage with rules on it, and packets sent through them.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use super::decide::Tracer;
+use super::host::{Host, Listening};
+use super::plan::{Ask, Plan};
+use super::probe::{
+    self, Answer, Audience, OldSession, Outcome, Probe, Side, Unwitnessed, Wanted, Witness,
+};
+use super::stage::Stage;
+use super::you::You;
+use super::{Flow, Protocol, conntrack};
+use crate::checkpoint::{Direction, Snapshot, bring};
+use crate::connection::SSH_PORT;
+use crate::legacy::Lock;
+use crate::nftables::Compare;
+
+/// How long a probe that nobody answers is waited for. In these namespaces an answer takes
+/// microseconds; this is for a busy machine.
+const SILENCE: Duration = Duration::from_millis(300);
+/// Nobody else holds the lock file of a scratch namespace.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// A stage, those who answer on it, and the rules that it holds.
+#[derive(Debug)]
+pub struct Scene {
+    stage: Stage,
+    lock: PathBuf,
+    held: Snapshot,
+    tracer: Option<Tracer>,
+    here: Audience,
+    _there: Audience,
+}
+
+impl Scene {
+    /// A stage that looks like `host`, without rules.
+    ///
+    /// # Errors
+    /// When the kernel does not give such namespaces.
+    pub fn build(
+        host: &Host,
+        plan: &Plan,
+        devices: &BTreeSet<String>,
+        lock: &Path,
+    ) -> Result<Self> {
+        let stage = Stage::build(host, &plan.peers, devices)
+            .context("no scratch network namespaces that look like this host")?;
+        let wanted = |sockets: &[Listening]| -> Vec<Wanted> {
+            sockets.iter().map(|one| wanted(one, host)).collect()
+        };
+        let here = Audience::open(stage.server(), Side::Host, &wanted(&plan.host_sockets))?;
+        let there = Audience::open(stage.world(), Side::World, &wanted(&plan.world_sockets))?;
+        Ok(Self {
+            stage,
+            lock: lock.to_owned(),
+            held: Snapshot::default(),
+            tracer: None,
+            here,
+            _there: there,
+        })
+    }
+
+    /// The stage itself.
+    #[must_use]
+    pub const fn stage(&self) -> &Stage {
+        &self.stage
+    }
+
+    /// Brings the stage to `target` as the live rules would be brought, and reads back.
+    ///
+    /// # Errors
+    /// What the kernel refuses, or in which it differs then.
+    pub fn bring(&mut self, target: &Snapshot) -> Result<()> {
+        self.untrace()?;
+        let differences = self.stage.server().enter(|| -> Result<Vec<String>> {
+            let parts = self.held.differing(target, Compare::Exact);
+            let lock = Lock::wait(LOCK_WAIT).file(&self.lock);
+            bring(target, &parts, &Direction::Rollback { lock: &lock }).map_err(|failures| {
+                let lines: Vec<String> = failures.iter().map(ToString::to_string).collect();
+                anyhow::anyhow!(lines.join("\n"))
+            })?;
+            let held = Snapshot::capture()?;
+            let differing = target.differing(&held, Compare::Live);
+            let lines = target.describe(&held, &differing);
+            self.held = held;
+            Ok(lines)
+        })??;
+        if !differences.is_empty() {
+            bail!("{}", differences.join("\n"));
+        }
+        Ok(())
+    }
+
+    /// From here on packets that rules stop are seen; without it the rules stop them all the same.
+    pub fn trace(&mut self) {
+        // What comes in is traced before the rules of ingress hooks, where there are any.
+        let devices: Vec<String> = self.held.nft.device_names().into_iter().collect();
+        if let Ok(mut tracer) = Tracer::install(self.stage.server(), &devices) {
+            tracer.rules(&self.held.nft, &self.held.legacy);
+            self.tracer = Some(tracer);
+        }
+    }
+
+    fn untrace(&mut self) -> Result<()> {
+        if let Some(tracer) = self.tracer.take() {
+            tracer.remove().context("the tracing of packets")?;
+        }
+        Ok(())
+    }
+
+    /// Sends what `asks` ask, all at once; what met silence that no rule was seen to cause, twice.
+    pub async fn ask(&mut self, asks: &[Ask]) -> Vec<Answer> {
+        let probes: Vec<Probe> = asks.iter().map(|ask| self.probe(ask)).collect();
+        let mut answers = self.send(&probes).await;
+        let again: Vec<usize> = (0..answers.len())
+            .filter(|at| answers[*at].outcome == Outcome::Silence && answers[*at].spot.is_none())
+            .collect();
+        if !again.is_empty() {
+            let probes: Vec<Probe> = again.iter().map(|at| probes[*at].clone()).collect();
+            for (at, answer) in again.into_iter().zip(self.send(&probes).await) {
+                answers[at] = answer;
+            }
+        }
+        answers
+    }
+
+    async fn send(&mut self, probes: &[Probe]) -> Vec<Answer> {
+        let (server, world) = (self.stage.server(), self.stage.world());
+        match &mut self.tracer {
+            Some(tracer) => probe::run(probes, server, world, SILENCE, tracer).await,
+            None => probe::run(probes, server, world, SILENCE, &mut Unwitnessed).await,
+        }
+    }
+
+    fn probe(&self, ask: &Ask) -> Probe {
+        let mut probe = ask.probe.clone();
+        if probe.side == Side::World {
+            probe.device = self
+                .stage
+                .wire_between(probe.source.ip(), probe.destination.ip());
+        }
+        probe
+    }
+
+    /// The rules that it holds.
+    #[must_use]
+    pub const fn held(&self) -> &Snapshot {
+        &self.held
+    }
+
+    /// Opens the connection that the user sits on, as connection tracking on the host has it.
+    ///
+    /// # Errors
+    /// What became of it instead; nothing where the namespace cannot be entered.
+    pub async fn open_session(&mut self, you: &You) -> Result<OldSession, Outcome> {
+        let device = self.stage.wire_between(you.peer.ip(), you.dialled.ip());
+        let world = self.stage.world();
+        let session =
+            OldSession::open(world, you.peer, you.dialled, device.as_deref(), SILENCE).await?;
+        if you.real {
+            self.as_tracked_on_the_host(you.local, you.peer)
+                .map_err(|error| Outcome::Unsent(error.to_string()))?;
+        }
+        Ok(session)
+    }
+
+    /// On the host, connection tracking may have forgotten the connection, or have marked it.
+    fn as_tracked_on_the_host(&self, local: SocketAddr, peer: SocketAddr) -> Result<()> {
+        let answers = Flow {
+            protocol: Protocol::Tcp,
+            source: local,
+            destination: peer,
+        };
+        let Ok(there) = conntrack::lookup(&answers) else {
+            return Ok(());
+        };
+        self.stage.server().enter(|| {
+            // Best effort: a kernel that cannot be told goes on with what it has seen itself.
+            let _ = match there {
+                None => conntrack::delete(&answers),
+                Some(there) => conntrack::set_mark(&answers, there.mark),
+            };
+        })?;
+        Ok(())
+    }
+
+    /// Neighbours have to be found anew.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn forget_neighbours(&self) -> Result<()> {
+        Ok(self.stage.forget_neighbours()?)
+    }
+
+    /// Whether data still goes both ways over the session that was open before: first what
+    /// the host prints, as it does when rules are applied over that session, then what the user types.
+    pub async fn session_lives(&mut self, session: &mut OldSession) -> Answer {
+        match &mut self.tracer {
+            Some(tracer) => {
+                // The host speaks first, in a flow that the user began.
+                tracer.expect(session.flow());
+                lives(session, &self.here, tracer).await
+            }
+            None => lives(session, &self.here, &mut Unwitnessed).await,
+        }
+    }
+}
+
+async fn lives(session: &mut OldSession, here: &Audience, witness: &mut impl Witness) -> Answer {
+    let heard = session.hears(here, SILENCE, witness).await;
+    let typed = session.is_alive(SILENCE, witness).await;
+    if typed.outcome == Outcome::Answered {
+        heard
+    } else {
+        typed
+    }
+}
+
+fn wanted(socket: &Listening, host: &Host) -> Wanted {
+    let link = socket.device.and_then(|index| host.links.get(&index));
+    let port = socket.address.port();
+    Wanted {
+        protocol: socket.protocol,
+        address: socket.address,
+        v6_only: socket.v6_only,
+        device: link.map(|link| link.name.clone()),
+        uid: socket.uid,
+        ssh: port == SSH_PORT || matches!(socket.program.as_deref(), Some("sshd" | "dropbear")),
+    }
+}

@@ -1,0 +1,254 @@
+//! The session that is open across the change, and new logins: over plain TCP or over ssh.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use safe_apply::rehearsal::Protocol;
+
+use crate::lab::{Lab, device, feed};
+use crate::probe::{PATIENT, Question, Seen, seen_from};
+
+/// What answers on the login port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Front {
+    /// A service that sends back what it gets: quick.
+    Echo,
+    /// A real sshd, and real ssh.
+    Ssh,
+}
+
+/// One session of the user.
+pub enum Session {
+    Echo(TcpStream),
+    Ssh(Shell),
+}
+
+/// An ssh with `cat` at the far end.
+pub struct Shell {
+    child: Child,
+    lines: Receiver<String>,
+    spoken: u32,
+}
+
+/// A running sshd; ends when dropped.
+pub struct Sshd(Child);
+
+impl Drop for Sshd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Session {
+    /// Opens a session as the user; `None` where the rules do not let that happen.
+    pub fn open(lab: &Lab, front: Front, user: IpAddr, server: SocketAddr) -> Option<Self> {
+        lab.appear(user);
+        let session = match front {
+            Front::Echo => Self::Echo(connect(lab, user, server)?),
+            Front::Ssh => Self::Ssh(Shell::start(lab, user, server)),
+        };
+        let mut session = session;
+        (session.alive(PATIENT) == Seen::Open).then_some(session)
+    }
+
+    /// The user's port, where it is known.
+    pub fn port(&self) -> Option<u16> {
+        match self {
+            Self::Echo(stream) => Some(stream.local_addr().unwrap().port()),
+            Self::Ssh(_) => None,
+        }
+    }
+
+    /// Whether data still goes there and comes back.
+    pub fn alive(&mut self, patience: Duration) -> Seen {
+        match self {
+            Self::Echo(stream) => echo(stream, patience),
+            Self::Ssh(shell) => shell.echo(patience.max(PATIENT)),
+        }
+    }
+}
+
+/// A new login of the user.
+pub fn login(
+    lab: &Lab,
+    front: Front,
+    user: IpAddr,
+    server: SocketAddr,
+    patience: Duration,
+) -> Seen {
+    lab.appear(user);
+    let question = Question {
+        protocol: Protocol::Tcp,
+        inward: true,
+        from: Some(user),
+        to: server,
+    };
+    match front {
+        Front::Echo => lab.ask(&[question], patience)[0],
+        Front::Ssh => {
+            let mut ssh = ssh(lab, user, server);
+            let done = lab.in_world(|| feed(ssh.arg("true"), ""));
+            match done {
+                Ok(_) => Seen::Open,
+                Err(said) if said.contains("timed out") || said.contains("imeout") => Seen::Blocked,
+                Err(said) => {
+                    let rejections = ["refused", "unreachable", "No route", "reset", "denied"];
+                    let rejected = rejections.iter().any(|word| said.contains(word));
+                    assert!(rejected && !said.contains("publickey"), "{said}");
+                    Seen::Rejected
+                }
+            }
+        }
+    }
+}
+
+fn connect(lab: &Lab, user: IpAddr, server: SocketAddr) -> Option<TcpStream> {
+    let socket = lab.in_world(|| {
+        let socket = if server.is_ipv4() {
+            tokio::net::TcpSocket::new_v4()
+        } else {
+            tokio::net::TcpSocket::new_v6()
+        };
+        let socket = socket.unwrap();
+        socket.bind_device(Some(device(user).as_bytes())).unwrap();
+        socket.bind(SocketAddr::new(user, 0)).unwrap();
+        socket
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let stream = runtime.block_on(async {
+        let stream = tokio::time::timeout(PATIENT, socket.connect(server)).await;
+        stream.ok()?.ok()?.into_std().ok()
+    })?;
+    stream.set_nonblocking(false).unwrap();
+    Some(stream)
+}
+
+fn echo(stream: &mut TcpStream, patience: Duration) -> Seen {
+    stream.set_read_timeout(Some(patience)).unwrap();
+    let mut answer = [0; 6];
+    let mut talk = |stream: &mut TcpStream| {
+        stream.write_all(b"alive?")?;
+        stream.read_exact(&mut answer)
+    };
+    match talk(stream) {
+        Ok(()) => {
+            assert_eq!(&answer, b"alive?");
+            Seen::Open
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Seen::Rejected,
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Seen::Rejected,
+        Err(error) => seen_from(&error),
+    }
+}
+
+/// An ssh from the user's address, without its command.
+pub fn ssh(lab: &Lab, user: IpAddr, server: SocketAddr) -> Command {
+    // The connection must be there in time; afterwards nothing is hurried.
+    let mut ssh = Command::new("timeout");
+    ssh.args(["20", "ssh", "-F", "none", "-B", device(user), "-b"])
+        .arg(user.to_string());
+    for option in [
+        "ControlPath=none",
+        "BatchMode=yes",
+        "ConnectTimeout=2",
+        "UserKnownHostsFile=/dev/null",
+        "StrictHostKeyChecking=no",
+        "IdentitiesOnly=yes",
+        "IdentityAgent=none",
+        "LogLevel=ERROR",
+    ] {
+        ssh.args(["-o", option]);
+    }
+    ssh.env_remove("SSH_AUTH_SOCK")
+        .arg("-i")
+        .arg(lab.path("key"))
+        .args(["-l", "root", "-p"])
+        .arg(server.port().to_string())
+        .arg(server.ip().to_string());
+    ssh
+}
+
+/// Starts sshd on port 22 of the host.
+pub fn sshd(lab: &Lab) -> Sshd {
+    for key in ["host_key", "key"] {
+        let mut keygen = lab.command("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-N", "", "-f"]);
+        feed(keygen.arg(lab.path(key)), "").unwrap();
+    }
+    let dir = lab.path("");
+    let dir = dir.display();
+    let config = format!(
+        "Port 22\nHostKey {dir}host_key\nAuthorizedKeysFile {dir}key.pub\nUsePAM no\nStrictModes no\n\
+         PermitRootLogin yes\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+         UseDNS no\nMaxStartups 100\nPidFile none\n\
+         SetEnv SAFE_APPLY_STATE_DIR={dir}state SAFE_APPLY_RUN_DIR={dir}state-run SAFE_APPLY_CONFIG={dir}none\n"
+    );
+    let config = lab.file("sshd_config", &config);
+    let mut command = lab.command("/usr/sbin/sshd");
+    command.args(["-D", "-e", "-f"]).arg(config);
+    let log = std::fs::File::create(lab.path("sshd.log")).unwrap();
+    let child = command.stdin(Stdio::null()).stderr(log).spawn().unwrap();
+    let sshd = Sshd(child);
+    let until = Instant::now() + Duration::from_secs(20);
+    // It says so in its log.
+    let log = || std::fs::read_to_string(lab.path("sshd.log")).unwrap();
+    while log().matches("Server listening").count() < 2 {
+        assert!(Instant::now() < until, "sshd does not listen: {}", log());
+        thread::sleep(Duration::from_millis(5));
+    }
+    sshd
+}
+
+impl Shell {
+    fn start(lab: &Lab, user: IpAddr, server: SocketAddr) -> Self {
+        let mut ssh = ssh(lab, user, server);
+        ssh.arg("cat").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = lab.in_world(|| ssh.stderr(Stdio::null()).spawn().unwrap());
+        let stdout = child.stdout.take().unwrap();
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Self {
+            child,
+            lines,
+            spoken: 0,
+        }
+    }
+
+    fn echo(&mut self, patience: Duration) -> Seen {
+        self.spoken += 1;
+        let word = self.spoken.to_string();
+        let stdin = self.child.stdin.as_mut().unwrap();
+        let said = writeln!(stdin, "{word}").and_then(|()| stdin.flush());
+        if said.is_err() {
+            return Seen::Rejected;
+        }
+        match self.lines.recv_timeout(patience) {
+            Ok(line) => {
+                assert_eq!(line, word);
+                Seen::Open
+            }
+            Err(RecvTimeoutError::Timeout) => Seen::Blocked,
+            // ssh ended.
+            Err(RecvTimeoutError::Disconnected) => Seen::Rejected,
+        }
+    }
+}
