@@ -51,6 +51,10 @@ fn peers_behind_gateways_connect() {
     }
     assert_eq!(stage.limits(), [""; 0]);
     assert_eq!(stage.link_of("w2"), Some(2));
+    // As an IPv6 socket tells it.
+    let mapped = ip("::ffff:203.0.113.9");
+    assert_eq!(stage.wire_to(mapped).as_deref(), Some("w2"));
+    assert_eq!(stage.doubt(mapped), None);
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub fn route(to: &str, gateway: Option<&str>, link: u32, table: u8) -> Route {
         raw.put(5, &octets(gateway));
     }
     raw.put(4, &link.to_ne_bytes());
-    // RTA_CACHEINFO, with which no route is taken.
+    // RTA_CACHEINFO, which is of that moment as well.
     raw.put(12, &[0; 32]);
     Route {
         raw: raw.as_bytes().to_vec(),

@@ -160,7 +160,7 @@ impl Stage {
     /// the host would answer. `None` where there is none, as for the host's own addresses.
     #[must_use]
     pub fn wire_to(&self, peer: IpAddr) -> Option<String> {
-        let mut of_peer = self.ways.get(&peer)?.values();
+        let mut of_peer = self.ways.get(&peer.to_canonical())?.values();
         Some(of_peer.find_map(|way| self.wire(way))?.world_name.clone())
     }
 
@@ -168,6 +168,7 @@ impl Stage {
     /// may send answers from it another way.
     #[must_use]
     pub fn wire_between(&self, peer: IpAddr, local: IpAddr) -> Option<String> {
+        let (peer, local) = (peer.to_canonical(), local.to_canonical());
         match self.ways.get(&peer)?.get(&Some(local)) {
             Some(way) => Some(self.wire(way)?.world_name.clone()),
             None => self.wire_to(peer),
@@ -189,6 +190,7 @@ impl Stage {
     /// the host they are for or from; `None` if they can.
     #[must_use]
     pub fn doubt(&self, peer: IpAddr) -> Option<String> {
+        let peer = peer.to_canonical();
         let Some(of_peer) = self.ways.get(&peer) else {
             let reason = || format!("{peer} has no place in the rehearsal");
             return (!peer.is_loopback()).then(reason);
@@ -200,6 +202,7 @@ impl Stage {
     /// As [`Stage::doubt`], for packets between `peer` and `local`, an address of the host.
     #[must_use]
     pub fn doubt_between(&self, peer: IpAddr, local: IpAddr) -> Option<String> {
+        let (peer, local) = (peer.to_canonical(), local.to_canonical());
         let of_peer = self.ways.get(&peer);
         match of_peer.is_some_and(|of_peer| of_peer.contains_key(&Some(local))) {
             true => self.doubts.get(&(peer, Some(local))).cloned(),
@@ -211,7 +214,9 @@ impl Stage {
     /// host; it matters only to rules that look at it.
     #[must_use]
     pub fn false_mac(&self, peer: IpAddr) -> Option<&str> {
-        self.false_macs.get(&peer).map(String::as_str)
+        self.false_macs
+            .get(&peer.to_canonical())
+            .map(String::as_str)
     }
 
     /// In words, what is not as on the host.
@@ -231,13 +236,13 @@ impl Stage {
     }
 }
 
-/// Peers that can be somewhere in the world, each once.
+/// Peers that can be somewhere in the world, each once; IPv4 within IPv6 is IPv4.
 fn reachable(peers: &[IpAddr]) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = Vec::new();
-    for peer in peers {
+    for peer in peers.iter().map(IpAddr::to_canonical) {
         let nowhere = peer.is_loopback() || peer.is_unspecified() || peer.is_multicast();
-        if !nowhere && !found.contains(peer) {
-            found.push(*peer);
+        if !nowhere && !found.contains(&peer) {
+            found.push(peer);
         }
     }
     found
