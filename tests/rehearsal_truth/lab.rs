@@ -285,7 +285,8 @@ pub fn feed(command: &mut Command, input: &str) -> Result<String, String> {
         Ok(said(&done.stdout))
     } else {
         Err(format!(
-            "{command:?}: {}{}",
+            "{command:?}: {}: {}{}",
+            done.status,
             said(&done.stdout),
             said(&done.stderr)
         ))

@@ -75,7 +75,7 @@ impl Predictor {
                 command.args(&words).output()
             }
             Asked::OverSsh => {
-                let mut ssh = ssh(lab, case.user, case.server);
+                let mut ssh = ssh(lab, 60, case.user, case.server);
                 ssh.args(["timeout", "-s", "KILL", SECONDS])
                     .arg(self.program.as_os_str())
                     .args(&words);

@@ -12,6 +12,13 @@ use safe_apply::rehearsal::Protocol;
 use crate::lab::{Lab, device, feed};
 use crate::probe::{PATIENT, Question, Seen, seen_from};
 
+/// How long a login may take; one that is blocked before there is a connection ends after 2 s.
+const LOGIN_SECONDS: u32 = 8;
+/// How long a session may last.
+const SESSION_SECONDS: u32 = 120;
+/// What `timeout` tells by its exit status.
+const TIMED_OUT: &str = "exit status: 124";
+
 /// What answers on the login port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Front {
@@ -98,11 +105,13 @@ pub fn login(
     match front {
         Front::Echo => lab.ask(&[question], patience)[0],
         Front::Ssh => {
-            let mut ssh = ssh(lab, user, server);
+            let mut ssh = ssh(lab, LOGIN_SECONDS, user, server);
             let done = lab.in_world(|| feed(ssh.arg("true"), ""));
             match done {
                 Ok(_) => Seen::Open,
-                Err(said) if said.contains("timed out") || said.contains("imeout") => Seen::Blocked,
+                Err(said) if said.contains("timed out") || said.contains(TIMED_OUT) => {
+                    Seen::Blocked
+                }
                 Err(said) => {
                     let rejections = ["refused", "unreachable", "No route", "reset", "denied"];
                     let rejected = rejections.iter().any(|word| said.contains(word));
@@ -156,11 +165,11 @@ fn echo(stream: &mut TcpStream, patience: Duration) -> Seen {
     }
 }
 
-/// An ssh from the user's address, without its command.
-pub fn ssh(lab: &Lab, user: IpAddr, server: SocketAddr) -> Command {
-    // The connection must be there in time; afterwards nothing is hurried.
+/// An ssh from the user's address, without its command, that ends within some seconds.
+pub fn ssh(lab: &Lab, seconds: u32, user: IpAddr, server: SocketAddr) -> Command {
     let mut ssh = Command::new("timeout");
-    ssh.args(["20", "ssh", "-F", "none", "-B", device(user), "-b"])
+    ssh.arg(seconds.to_string())
+        .args(["ssh", "-F", "none", "-B", device(user), "-b"])
         .arg(user.to_string());
     for option in [
         "ControlPath=none",
@@ -216,7 +225,7 @@ pub fn sshd(lab: &Lab) -> Sshd {
 
 impl Shell {
     fn start(lab: &Lab, user: IpAddr, server: SocketAddr) -> Self {
-        let mut ssh = ssh(lab, user, server);
+        let mut ssh = ssh(lab, SESSION_SECONDS, user, server);
         ssh.arg("cat").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = lab.in_world(|| ssh.stderr(Stdio::null()).spawn().unwrap());
         let stdout = child.stdout.take().unwrap();

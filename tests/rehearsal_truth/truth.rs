@@ -203,10 +203,9 @@ pub fn measure(
     manner: Manner,
 ) -> Truth {
     lab.refuse_without_limit();
-    // Neighbours are forgotten within minutes anyhow.
-    forget_neighbours();
-    lab.in_world(forget_neighbours);
+    forget_neighbours(lab);
     let session = session.map(|session| session.alive(manner.patience));
+    forget_neighbours(lab);
     let login = login(lab, manner.front, case.user, case.server, manner.patience);
     for row in rows {
         if row.direction == Direction::Out && !row.peer_address.is_loopback() {
@@ -215,6 +214,7 @@ pub fn measure(
         }
     }
     let questions: Vec<_> = rows.iter().map(question).collect();
+    forget_neighbours(lab);
     let rows = lab.ask(&questions, manner.patience);
     Truth {
         session,
@@ -223,12 +223,15 @@ pub fn measure(
     }
 }
 
-fn forget_neighbours() {
-    feed(
-        std::process::Command::new("ip").args(["neighbour", "flush", "all"]),
-        "",
-    )
-    .unwrap();
+/// They are forgotten within minutes anyhow; and a search for one that fails takes three
+/// seconds, after which those who ask are told that there is no way, which is no answer.
+fn forget_neighbours(lab: &Lab) {
+    let forget = || {
+        let mut command = std::process::Command::new("ip");
+        feed(command.args(["neighbour", "flush", "all"]), "").unwrap();
+    };
+    forget();
+    lab.in_world(forget);
 }
 
 /// What a row asks, as a real connection.
