@@ -190,12 +190,19 @@ async fn send(socket: std::net::UdpSocket, question: Question) -> io::Result<()>
     socket.connect(question.to).await?;
     match (question.protocol, question.to) {
         (Protocol::Udp | Protocol::Tcp, _) => socket.send(WORDS).await?,
-        // Type, code, checksum, number, sequence; the kernel fills in sum and number.
-        (Protocol::Icmp, SocketAddr::V4(_)) => socket.send(&[8, 0, 0, 0, 0, 0, 0, 1]).await?,
-        (Protocol::Icmp, SocketAddr::V6(_)) => socket.send(&[128, 0, 0, 0, 0, 0, 0, 1]).await?,
+        // Type, code, checksum, number, sequence; the kernel fills in sum and number. As long as ping's.
+        (Protocol::Icmp, SocketAddr::V4(_)) => socket.send(&echo_request(8)).await?,
+        (Protocol::Icmp, SocketAddr::V6(_)) => socket.send(&echo_request(128)).await?,
     };
     socket.recv(&mut [0; 512]).await?;
     Ok(())
+}
+
+const fn echo_request(kind: u8) -> [u8; 64] {
+    let mut message = [0; 64];
+    message[0] = kind;
+    message[7] = 1;
+    message
 }
 
 /// What an error means to who gets it.

@@ -24,6 +24,7 @@ const SEED: u64 = 1;
 const RUNNERS: u32 = 8;
 /// How long a failing case is made smaller, in steps.
 const SHRINK_STEPS: u32 = 60;
+const SHRINK_MILLISECONDS: u32 = 60_000;
 
 fn number<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
     let value = std::env::var(name).ok();
@@ -39,6 +40,7 @@ fn runner(seed: u64, part: u32, cases: u32) -> TestRunner {
         cases,
         failure_persistence: None,
         max_shrink_iters: SHRINK_STEPS,
+        max_shrink_time: SHRINK_MILLISECONDS,
         ..Config::default()
     };
     let mut bytes = [0; 32];
@@ -73,7 +75,10 @@ fn predictions_about_generated_rules_are_true() {
                 before: number.is_multiple_of(3),
             };
             let tried = tally.try_job(&job, &predictor);
-            tried.map(drop).map_err(TestCaseError::fail)
+            tried.map(drop).map_err(|why| {
+                println!("failed: {}", why.lines().next().unwrap_or_default());
+                TestCaseError::fail(why)
+            })
         });
         match result {
             Ok(()) => Ok(()),
