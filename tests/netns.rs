@@ -1,10 +1,10 @@
 //! Scratch namespaces with interfaces of given names.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use safe_apply::exec::Run;
-use safe_apply::netns::{NetNs, interface_names};
+use safe_apply::netns::{NetNs, interface_names, interfaces};
 
 fn names(list: &[&str]) -> BTreeSet<String> {
     list.iter().map(|name| (*name).to_owned()).collect()
@@ -25,6 +25,25 @@ fn interfaces_have_the_names_asked_for() {
         })
         .unwrap();
     assert_eq!(refused, std::io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn the_callers_interfaces_have_their_indexes() {
+    let host = NetNs::scratch().unwrap();
+    let links = "link add wan0 index 77 type bridge\nlink add lan0 index 12 type bridge\n";
+    let like_it = host.enter(|| {
+        let added = Run::tool("ip").unwrap().args(["-batch", "-"]).stdin(links);
+        added.success().unwrap();
+        NetNs::host_like(&names(&["lan0", "tap7"])).unwrap()
+    });
+    let found = like_it.unwrap().enter(|| interfaces().unwrap()).unwrap();
+    let named = |index: u32, name: &str| found.get(&index).is_some_and(|one| one == name);
+    assert!(
+        named(1, "lo") && named(12, "lan0") && named(77, "wan0"),
+        "{found:?}"
+    );
+    let others: BTreeMap<_, _> = found.iter().filter(|(_, name)| *name == "tap7").collect();
+    assert_eq!(others.len(), 1, "{found:?}");
 }
 
 #[test]

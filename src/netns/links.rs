@@ -1,7 +1,8 @@
 //! Network interfaces over rtnetlink (`rtnetlink(7)`, `linux/if_link.h`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 
 use rustix::io::Errno;
 use rustix::net::Protocol;
@@ -22,7 +23,11 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFF_UP: u32 = 1;
 /// `struct ifinfomsg`: family, padding, type, index, flags, changed flags.
 const IFINFOMSG_BYTES: usize = 16;
+/// Where the index is in it.
+const INDEX: Range<usize> = 4..8;
 const LOOPBACK_INDEX: u32 = 1;
+/// The kernel takes the next one that is free.
+const ANY_INDEX: u32 = 0;
 const DUMP_ATTEMPTS: usize = 10;
 /// `IFNAMSIZ` less the terminating NUL.
 const NAME_BYTES: usize = 15;
@@ -36,10 +41,18 @@ const KINDS: [&str; 3] = ["bridge", "dummy", "ifb"];
 /// # Errors
 /// What the kernel says; that the list kept changing, if it did.
 pub fn interface_names() -> io::Result<BTreeSet<String>> {
+    Ok(interfaces()?.into_values().collect())
+}
+
+/// All network interfaces in the calling thread's network namespace, by index.
+///
+/// # Errors
+/// As for [`interface_names`].
+pub fn interfaces() -> io::Result<BTreeMap<u32, String>> {
     let mut socket = Socket::open(ROUTE).map_err(into_io)?;
     let mut result = Err(netlink::Error::Interrupted);
     for _ in 0..DUMP_ATTEMPTS {
-        result = dump_names(&mut socket);
+        result = dump(&mut socket);
         if !matches!(result, Err(netlink::Error::Interrupted)) {
             break;
         }
@@ -47,18 +60,23 @@ pub fn interface_names() -> io::Result<BTreeSet<String>> {
     result.map_err(into_io)
 }
 
-fn dump_names(socket: &mut Socket) -> Result<BTreeSet<String>, netlink::Error> {
+fn dump(socket: &mut Socket) -> Result<BTreeMap<u32, String>, netlink::Error> {
     let sequence = socket.next_sequence();
     let mut request = Builder::new();
     let flags = NLM_F_REQUEST | NLM_F_DUMP;
     request.begin(RTM_GETLINK, flags, sequence, &[0; IFINFOMSG_BYTES]);
     request.end();
-    let mut names = BTreeSet::new();
+    let mut links = BTreeMap::new();
     socket.request(request.as_bytes(), sequence, |message| {
-        let attributes = message.payload.get(IFINFOMSG_BYTES..).unwrap_or(&[]);
-        names.extend(find(attributes, IFLA_IFNAME).map(|name| name.text()));
+        let Some((header, attributes)) = message.payload.split_at_checked(IFINFOMSG_BYTES) else {
+            return;
+        };
+        let index = header.get(INDEX).and_then(|bytes| bytes.try_into().ok());
+        if let (Some(index), Some(name)) = (index, find(attributes, IFLA_IFNAME)) {
+            links.insert(u32::from_ne_bytes(index), name.text());
+        }
     })?;
-    Ok(names)
+    Ok(links)
 }
 
 /// Sets `lo` up in the calling thread's network namespace.
@@ -66,7 +84,7 @@ pub(super) fn raise_loopback() -> io::Result<()> {
     let mut socket = Socket::open(ROUTE).map_err(into_io)?;
     let sequence = socket.next_sequence();
     let mut header = [0; IFINFOMSG_BYTES];
-    header[4..8].copy_from_slice(&LOOPBACK_INDEX.to_ne_bytes());
+    header[INDEX].copy_from_slice(&LOOPBACK_INDEX.to_ne_bytes());
     header[8..12].copy_from_slice(&IFF_UP.to_ne_bytes());
     header[12..16].copy_from_slice(&IFF_UP.to_ne_bytes());
     let mut request = Builder::new();
@@ -76,13 +94,21 @@ pub(super) fn raise_loopback() -> io::Result<()> {
     done.map_err(into_io)
 }
 
-/// Adds an interface of each name to the calling thread's network namespace,
-/// down and without addresses; names that are there already are left alone.
-pub(super) fn add(names: &BTreeSet<String>) -> io::Result<()> {
+/// Adds interfaces to the calling thread's network namespace, down and without addresses: those
+/// of `known` with their indexes, then one of each name in `names`; names that are there
+/// already are left alone.
+pub(super) fn add(known: &BTreeMap<u32, String>, names: &BTreeSet<String>) -> io::Result<()> {
     let mut socket = Socket::open(ROUTE).map_err(into_io)?;
     let existing = interface_names()?;
     let mut kinds = KINDS.as_slice();
-    for name in names.difference(&existing) {
+    let known_names: BTreeSet<&String> = known.values().collect();
+    let others = names.iter().filter(|name| !known_names.contains(name));
+    let wanted = known
+        .iter()
+        .map(|(index, name)| (name, *index))
+        .chain(others.map(|name| (name, ANY_INDEX)))
+        .filter(|(name, _)| !existing.contains(*name));
+    for (name, mut index) in wanted {
         if name.is_empty() || name.len() > NAME_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -91,8 +117,16 @@ pub(super) fn add(names: &BTreeSet<String>) -> io::Result<()> {
         }
         // A type that the kernel does not have is not asked for again.
         while let Some((kind, others)) = kinds.split_first() {
-            match create(&mut socket, name, kind) {
+            match create(&mut socket, name, index, kind) {
                 Ok(()) => break,
+                // New namespaces may come with tunnels of the kernel's own (`sit0`). Without
+                // its index an interface would be mistaken for another one by `iif`.
+                Err(netlink::Error::Errno(Errno::BUSY | Errno::EXIST)) if index != ANY_INDEX => {
+                    if !names.contains(name) {
+                        break;
+                    }
+                    index = ANY_INDEX;
+                }
                 Err(netlink::Error::Errno(Errno::OPNOTSUPP)) if !others.is_empty() => {
                     kinds = others;
                 }
@@ -107,11 +141,13 @@ pub(super) fn add(names: &BTreeSet<String>) -> io::Result<()> {
     Ok(())
 }
 
-fn create(socket: &mut Socket, name: &str, kind: &str) -> Result<(), netlink::Error> {
+fn create(socket: &mut Socket, name: &str, index: u32, kind: &str) -> Result<(), netlink::Error> {
     let sequence = socket.next_sequence();
     let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE_EXCL;
+    let mut header = [0; IFINFOMSG_BYTES];
+    header[INDEX].copy_from_slice(&index.to_ne_bytes());
     let mut request = Builder::new();
-    request.begin(RTM_NEWLINK, flags, sequence, &[0; IFINFOMSG_BYTES]);
+    request.begin(RTM_NEWLINK, flags, sequence, &header);
     request.put_text(IFLA_IFNAME, name);
     request.nest(IFLA_LINKINFO, |info| info.put_text(IFLA_INFO_KIND, kind));
     request.end();

@@ -11,7 +11,10 @@ use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-pub use links::interface_names;
+pub use links::{interface_names, interfaces};
+
+/// Interfaces of the host that a scratch namespace gets at most, besides those that are asked for.
+const INTERFACES_MAX: usize = 200;
 
 /// A network namespace that lives as long as this value (or a process in it) does.
 ///
@@ -49,17 +52,24 @@ impl NetNs {
         Ok(Self { fd: file.into() })
     }
 
-    /// A new namespace with `lo` up and an interface of each name in `devices`
-    /// (at most 15 bytes each), down and without addresses: rules of family
-    /// netdev and flowtables load only where the devices that they name exist.
+    /// A new namespace with `lo` up, the interfaces of the caller's by name and index, and an
+    /// interface of each name in `devices` (at most 15 bytes each), all down and without
+    /// addresses: `iif eth0` in an nft script becomes an index as it is loaded; rules of family
+    /// netdev and flowtables load only where the devices that they name exist. Of very many
+    /// interfaces only the first ones are made.
     ///
     /// # Errors
     /// As [`NetNs::scratch`]; what the kernel says to an interface, with its name.
     pub fn host_like(devices: &BTreeSet<String>) -> io::Result<Self> {
         let namespace = Self::scratch()?;
+        let mut known = interfaces()?;
+        // A namespace of a thousand interfaces takes seconds to make and to unmake; those of
+        // containers have the higher indexes.
+        let first: Vec<u32> = known.keys().copied().take(INTERFACES_MAX).collect();
+        known.retain(|index, name| first.contains(index) || devices.contains(name));
         namespace.enter(|| {
             links::raise_loopback()?;
-            links::add(devices)
+            links::add(&known, devices)
         })??;
         Ok(namespace)
     }
