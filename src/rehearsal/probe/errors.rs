@@ -42,8 +42,8 @@ pub(super) fn keep(fd: BorrowedFd<'_>, v6: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// The first refusal in the error queue, which is emptied up to it. `own` is the address of this side.
-pub(super) fn queued(fd: impl AsFd, own: IpAddr) -> Option<Refusal> {
+/// The first refusal in the error queue, which is emptied up to it. `other` is the address that was dialled.
+pub(super) fn queued(fd: impl AsFd, other: IpAddr) -> Option<Refusal> {
     loop {
         // The packet that the error is about: nobody reads it.
         let mut packet = [0; 256];
@@ -52,26 +52,26 @@ pub(super) fn queued(fd: impl AsFd, own: IpAddr) -> Option<Refusal> {
         let flags = MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT;
         let raw = fd.as_fd().as_raw_fd();
         let message = recvmsg::<SockaddrStorage>(raw, &mut parts, Some(&mut space), flags).ok()?;
-        let refusal = message.cmsgs().ok()?.find_map(|note| read(&note, own));
+        let refusal = message.cmsgs().ok()?.find_map(|note| read(&note, other));
         if refusal.is_some() {
             return refusal;
         }
     }
 }
 
-fn read(note: &ControlMessageOwned, own: IpAddr) -> Option<Refusal> {
+fn read(note: &ControlMessageOwned, other: IpAddr) -> Option<Refusal> {
     match note {
         ControlMessageOwned::Ipv4RecvErr(error, offender) => {
             let offender = offender
                 .map(|address| Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)))
                 .map(IpAddr::from);
-            judge(error, offender == Some(own))
+            judge(error, offender != Some(other))
         }
         ControlMessageOwned::Ipv6RecvErr(error, offender) => {
             let offender = offender
                 .map(|address| Ipv6Addr::from(address.sin6_addr.s6_addr))
                 .map(IpAddr::from);
-            judge(error, offender == Some(own))
+            judge(error, offender != Some(other))
         }
         _ => None,
     }

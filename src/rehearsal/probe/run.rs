@@ -183,7 +183,7 @@ impl<'a> Asking<'a> {
         let payload = speech::question(token);
         let (flow, begun) = sockets::begin(&socket, probe, &payload);
         let stopped = self.board.add(flow);
-        let wire = match Wire::new(socket, flow.protocol, flow.source.ip()) {
+        let wire = match Wire::new(socket, flow.protocol, flow.destination.ip()) {
             Ok(wire) => wire,
             Err(error) => return Some(Seen::Failed(error.to_string())),
         };

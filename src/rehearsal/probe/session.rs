@@ -63,7 +63,7 @@ impl OldSession {
             Begun::Rejected => return Err(Outcome::Rejected),
             Begun::Unsent(reason) => return Err(Outcome::Unsent(reason)),
         }
-        let wire = Wire::new(socket, flow.protocol, flow.source.ip())
+        let wire = Wire::new(socket, flow.protocol, flow.destination.ip())
             .map_err(|error| Outcome::Unsent(error.to_string()))?;
         let mut board = Board::default();
         let patience = patience(deadline, board.add(flow));

@@ -41,7 +41,7 @@ enum Held {
 #[derive(Debug)]
 pub(super) struct Wire {
     held: Held,
-    own: IpAddr,
+    other: IpAddr,
 }
 
 impl Drop for Wire {
@@ -62,15 +62,15 @@ impl AsFd for Wire {
 }
 
 impl Wire {
-    /// `own`: the address of this side. Only inside a tokio runtime.
-    pub(super) fn new(fd: OwnedFd, protocol: Protocol, own: IpAddr) -> io::Result<Self> {
+    /// `other`: the address that is dialled. Only inside a tokio runtime.
+    pub(super) fn new(fd: OwnedFd, protocol: Protocol, other: IpAddr) -> io::Result<Self> {
         let held = match protocol {
             Protocol::Tcp => Held::Stream(TcpStream::from_std(StdTcpStream::from(fd))?),
             Protocol::Udp | Protocol::Icmp => {
                 Held::Datagrams(UdpSocket::from_std(StdUdpSocket::from(fd))?)
             }
         };
-        Ok(Self { held, own })
+        Ok(Self { held, other })
     }
 
     /// Returns when the handshake is done.
@@ -120,7 +120,7 @@ impl Wire {
 
     /// The refusal that has arrived, if one has.
     pub(super) fn refusal(&self) -> Result<(), Trouble> {
-        if let Some(refusal) = queued(self, self.own) {
+        if let Some(refusal) = queued(self, self.other) {
             return Err(Trouble::Refused(refusal));
         }
         match sockopt::socket_error(self) {
@@ -130,7 +130,7 @@ impl Wire {
     }
 
     fn trouble(&self, error: Errno) -> Trouble {
-        match queued(self, self.own).or_else(|| told(error)) {
+        match queued(self, self.other).or_else(|| told(error)) {
             Some(refusal) => Trouble::Refused(refusal),
             None => Trouble::Failed(io::Error::from(error).to_string()),
         }
