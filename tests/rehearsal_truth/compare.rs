@@ -7,6 +7,7 @@ use safe_apply::rehearsal::report::{Direction, Peer, Report, Row, Standing, Verd
 use crate::case::Case;
 use crate::predict::Prediction;
 use crate::probe::Seen;
+use crate::session::Front;
 use crate::truth::Truth;
 
 /// What a prediction is about.
@@ -179,10 +180,13 @@ pub fn verdict_faults(prediction: &Prediction, truth: &Truth) -> Vec<String> {
 
 /// Why a prediction may differ from what was seen, for classes of rules about which no
 /// single answer is true.
-pub fn explained(case: &Case, judged: &Judged) -> Option<&'static str> {
+pub fn explained(case: &Case, front: Front, judged: &Judged) -> Option<&'static str> {
     let text = case.text();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
     match judged.kind {
+        Kind::Session if front == Front::Ssh && judged.fault() == Some(Fault::Mixed) => {
+            Some("ICMP errors about a connection that stands: ssh does not ask for them")
+        }
         Kind::Session | Kind::Login => None,
         Kind::In | Kind::Out | Kind::Loopback
             if has(&["limit", "recent", "statistic", "quota", "numgen"]) =>

@@ -105,7 +105,7 @@ impl Question {
             if let (true, Some(from)) = (self.inward, self.from) {
                 socket.bind_device(Some(device(from).as_bytes()))?;
             }
-            self.want_errors(&socket)?;
+            keep_errors(&socket, self.to.is_ipv6())?;
             socket.bind(from)?;
             return Ok(Socket::Tcp(socket));
         }
@@ -116,7 +116,7 @@ impl Question {
         };
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(family, SocketType::DGRAM, flags, protocol)?;
-        self.want_errors(&fd)?;
+        keep_errors(&fd, self.to.is_ipv6())?;
         if let (true, Some(from)) = (self.inward, self.from) {
             let name = std::ffi::OsString::from(device(from));
             setsockopt(&fd, sockopt::BindToDevice, &name)?;
@@ -124,15 +124,16 @@ impl Question {
         bind(&fd, &from)?;
         Ok(Socket::Udp(fd.into()))
     }
+}
 
-    /// All that comes back is told, not only what the kernel takes for final.
-    fn want_errors(&self, socket: &impl AsFd) -> io::Result<()> {
-        match self.to {
-            SocketAddr::V4(_) => setsockopt(socket, sockopt::Ipv4RecvErr, &true)?,
-            SocketAddr::V6(_) => setsockopt(socket, sockopt::Ipv6RecvErr, &true)?,
-        }
-        Ok(())
+/// All that comes back is told, not only what the kernel takes for final.
+pub fn keep_errors(socket: &impl AsFd, v6: bool) -> io::Result<()> {
+    if v6 {
+        setsockopt(socket, sockopt::Ipv6RecvErr, &true)?;
+    } else {
+        setsockopt(socket, sockopt::Ipv4RecvErr, &true)?;
     }
+    Ok(())
 }
 
 async fn ask(question: Question, socket: io::Result<Socket>, patience: Duration) -> Seen {
@@ -157,7 +158,7 @@ async fn ask(question: Question, socket: io::Result<Socket>, patience: Duration)
 
 /// Whether an ICMP error waits in the queue of a socket. One that comes back before
 /// `connect(2)` has returned, as it may in a lab, goes nowhere else.
-fn was_refused(socket: &OwnedFd) -> bool {
+pub fn was_refused(socket: impl AsFd) -> bool {
     let mut buffer = [0; 64];
     recv(
         socket,

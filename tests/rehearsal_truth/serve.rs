@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with, sockopt};
 use safe_apply::rehearsal::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::broadcast;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 const BACKLOG: i32 = 128;
@@ -50,6 +51,7 @@ impl Served {
 
 /// Sends back whatever comes, until dropped.
 pub struct Server {
+    said: broadcast::Sender<Vec<u8>>,
     sockets: Option<UnboundedSender<Served>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -57,6 +59,8 @@ pub struct Server {
 impl Server {
     pub fn start() -> Self {
         let (sender, mut receiver) = unbounded_channel();
+        let said = broadcast::Sender::new(4);
+        let told = said.clone();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -65,7 +69,9 @@ impl Server {
             runtime.block_on(async {
                 while let Some(served) = receiver.recv().await {
                     match served {
-                        Served::Tcp(listener) => drop(tokio::spawn(connections(listener))),
+                        Served::Tcp(listener) => {
+                            drop(tokio::spawn(connections(listener, told.clone())));
+                        }
                         Served::Udp(socket) => drop(tokio::spawn(datagrams(socket))),
                         Served::Kernel => {}
                     }
@@ -73,9 +79,16 @@ impl Server {
             });
         });
         Self {
+            said,
             sockets: Some(sender),
             thread: Some(thread),
         }
+    }
+
+    /// Says something to everybody who is connected, unasked.
+    pub fn say(&self, words: &[u8]) {
+        // Nobody may be there.
+        let _ = self.said.send(words.to_vec());
     }
 
     pub fn serve(&self, served: Served) {
@@ -93,13 +106,24 @@ impl Drop for Server {
     }
 }
 
-async fn connections(listener: TcpListener) {
+async fn connections(listener: TcpListener, said: broadcast::Sender<Vec<u8>>) {
     let listener = tokio::net::TcpListener::from_std(listener).unwrap();
     while let Ok((mut stream, _)) = listener.accept().await {
+        let mut said = said.subscribe();
         tokio::spawn(async move {
             let mut buffer = [0; 512];
-            while let Ok(length @ 1..) = stream.read(&mut buffer).await {
-                if stream.write_all(&buffer[..length]).await.is_err() {
+            loop {
+                let words = tokio::select! {
+                    read = stream.read(&mut buffer) => match read {
+                        Ok(length @ 1..) => buffer[..length].to_vec(),
+                        Ok(0) | Err(_) => break,
+                    },
+                    words = said.recv() => match words {
+                        Ok(words) => words,
+                        Err(_) => break,
+                    },
+                };
+                if stream.write_all(&words).await.is_err() {
                     break;
                 }
             }

@@ -1,5 +1,6 @@
 //! The session that is open across the change, and new logins: over plain TCP or over ssh.
 
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -10,12 +11,14 @@ use std::time::{Duration, Instant};
 use safe_apply::rehearsal::Protocol;
 
 use crate::lab::{Lab, device, feed};
-use crate::probe::{PATIENT, Question, Seen, seen_from};
+use crate::probe::{PATIENT, Question, Seen, keep_errors, seen_from, was_refused};
 
 /// How long a login may take; one that is blocked before there is a connection ends after 2 s.
 const LOGIN_SECONDS: u32 = 8;
 /// How long a session may last.
 const SESSION_SECONDS: u32 = 120;
+/// The shortest time that a socket waits.
+const MOMENT: Duration = Duration::from_millis(1);
 /// What `timeout` tells by its exit status.
 const TIMED_OUT: &str = "exit status: 124";
 
@@ -67,7 +70,7 @@ impl Session {
             Front::Ssh => Self::Ssh(Shell::start(lab, user, server)),
         };
         let mut session = session;
-        (session.alive(PATIENT) == Seen::Open).then_some(session)
+        (session.types() == Seen::Open).then_some(session)
     }
 
     /// The user's port, where it is known.
@@ -78,11 +81,30 @@ impl Session {
         }
     }
 
-    /// Whether data still goes there and comes back.
-    pub fn alive(&mut self, patience: Duration) -> Seen {
+    /// Whether data still goes both ways: first what the host says, as it does when rules are
+    /// applied over that session, then what the user types.
+    pub fn alive(&mut self, lab: &Lab, patience: Duration) -> Seen {
         match self {
-            Self::Echo(stream) => echo(stream, patience),
-            Self::Ssh(shell) => shell.echo(patience.max(PATIENT)),
+            Self::Echo(stream) => {
+                lab.server.say(b"listen");
+                let heard = hear(stream, b"listen", patience);
+                let typed = echo(stream, patience);
+                if typed == Seen::Open { heard } else { typed }
+            }
+            Self::Ssh(shell) => {
+                let patience = patience.max(PATIENT);
+                let heard = shell.listen(lab, patience);
+                let typed = shell.echo(patience);
+                if typed == Seen::Open { heard } else { typed }
+            }
+        }
+    }
+
+    /// Only what the user types: whether there is a session at all.
+    fn types(&mut self) -> Seen {
+        match self {
+            Self::Echo(stream) => echo(stream, PATIENT),
+            Self::Ssh(shell) => shell.echo(PATIENT),
         }
     }
 }
@@ -144,25 +166,46 @@ fn connect(lab: &Lab, user: IpAddr, server: SocketAddr) -> Option<TcpStream> {
         stream.ok()?.ok()?.into_std().ok()
     })?;
     stream.set_nonblocking(false).unwrap();
+    keep_errors(&stream, server.is_ipv6()).unwrap();
     Some(stream)
 }
 
 fn echo(stream: &mut TcpStream, patience: Duration) -> Seen {
-    stream.set_read_timeout(Some(patience)).unwrap();
-    let mut answer = [0; 6];
-    let mut talk = |stream: &mut TcpStream| {
-        stream.write_all(b"alive?")?;
-        stream.read_exact(&mut answer)
-    };
-    match talk(stream) {
-        Ok(()) => {
-            assert_eq!(&answer, b"alive?");
-            Seen::Open
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Seen::Rejected,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Seen::Rejected,
-        Err(error) => seen_from(&error),
+    match stream.write_all(b"alive?") {
+        Ok(()) => hear(stream, b"alive?", patience),
+        Err(error) => refused(&error),
     }
+}
+
+/// Waits until `words` come; what came before, and late, does not matter.
+fn hear(stream: &mut TcpStream, words: &[u8], patience: Duration) -> Seen {
+    let until = Instant::now() + patience;
+    let mut heard = Vec::<u8>::new();
+    while !heard.windows(words.len()).any(|window| window == words) {
+        let left = until.saturating_duration_since(Instant::now());
+        stream.set_read_timeout(Some(left.max(MOMENT))).unwrap();
+        let mut buffer = [0; 512];
+        match stream.read(&mut buffer) {
+            Ok(0) => return Seen::Rejected,
+            Ok(length) => heard.extend(&buffer[..length]),
+            Err(error) => return silent_or_refused(stream, &error),
+        }
+    }
+    Seen::Open
+}
+
+fn silent_or_refused(stream: &TcpStream, error: &std::io::Error) -> Seen {
+    match refused(error) {
+        Seen::Blocked if was_refused(stream) => Seen::Rejected,
+        seen => seen,
+    }
+}
+
+fn refused(error: &std::io::Error) -> Seen {
+    if error.kind() == std::io::ErrorKind::BrokenPipe {
+        return Seen::Rejected;
+    }
+    seen_from(error)
 }
 
 /// An ssh from the user's address, without its command, that ends within some seconds.
@@ -226,7 +269,10 @@ pub fn sshd(lab: &Lab) -> Sshd {
 impl Shell {
     fn start(lab: &Lab, user: IpAddr, server: SocketAddr) -> Self {
         let mut ssh = ssh(lab, SESSION_SECONDS, user, server);
-        ssh.arg("cat").stdin(Stdio::piped()).stdout(Stdio::piped());
+        let said = lab.file("said", "");
+        ssh.arg(format!("tail -n 0 -f {} & exec cat", said.display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = lab.in_world(|| ssh.stderr(Stdio::null()).spawn().unwrap());
         let stdout = child.stdout.take().unwrap();
         let (sender, lines) = channel();
@@ -242,22 +288,35 @@ impl Shell {
         }
     }
 
+    fn listen(&self, lab: &Lab, patience: Duration) -> Seen {
+        let word = format!("listen {}", self.spoken);
+        let said = OpenOptions::new().append(true).open(lab.path("said"));
+        writeln!(said.unwrap(), "{word}").unwrap();
+        self.hear(&word, patience)
+    }
+
     fn echo(&mut self, patience: Duration) -> Seen {
         self.spoken += 1;
-        let word = self.spoken.to_string();
+        let word = format!("alive {}", self.spoken);
         let stdin = self.child.stdin.as_mut().unwrap();
         let said = writeln!(stdin, "{word}").and_then(|()| stdin.flush());
         if said.is_err() {
             return Seen::Rejected;
         }
-        match self.lines.recv_timeout(patience) {
-            Ok(line) => {
-                assert_eq!(line, word);
-                Seen::Open
+        self.hear(&word, patience)
+    }
+
+    fn hear(&self, word: &str, patience: Duration) -> Seen {
+        let until = Instant::now() + patience;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line == word => return Seen::Open,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => return Seen::Blocked,
+                // ssh ended.
+                Err(RecvTimeoutError::Disconnected) => return Seen::Rejected,
             }
-            Err(RecvTimeoutError::Timeout) => Seen::Blocked,
-            // ssh ended.
-            Err(RecvTimeoutError::Disconnected) => Seen::Rejected,
         }
     }
 }

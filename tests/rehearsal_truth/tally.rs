@@ -5,7 +5,6 @@ use std::fmt::Write;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::case::Case;
 use crate::compare::{Fault, Guess, Judged, Kind, compare, explained, verdict_faults};
 use crate::many::Job;
 use crate::predict::Predictor;
@@ -55,12 +54,12 @@ impl Tally {
             before,
         };
         let outcome = examine(case, predictor, manner(QUICK));
-        let faults = self.judge(case, &outcome, true);
+        let faults = self.judge(job, &outcome, true);
         if faults.is_empty() {
             return Ok(outcome);
         }
         let outcome = examine(case, predictor, manner(PATIENT));
-        let again = self.judge(case, &outcome, false);
+        let again = self.judge(job, &outcome, false);
         if again.is_empty() {
             println!("seen only once, case {}:\n{}", case.name, faults.join("\n"));
             self.count("wrong once, right when tried again");
@@ -79,7 +78,7 @@ impl Tally {
         ))
     }
 
-    fn judge(&self, case: &Case, outcome: &Outcome, count: bool) -> Vec<String> {
+    fn judge(&self, job: &Job, outcome: &Outcome, count: bool) -> Vec<String> {
         match outcome {
             Outcome::NoLive(_) => {
                 self.count("live rules refused by the tools");
@@ -110,7 +109,7 @@ impl Tally {
                 }
                 for one in judged {
                     let Some(fault) = one.fault() else { continue };
-                    match explained(case, &one) {
+                    match explained(&job.case, job.front, &one) {
                         Some(reason) => self.explain(reason),
                         None => faults.push(format!("{}: {one}", name(fault))),
                     }

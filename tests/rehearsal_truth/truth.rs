@@ -204,7 +204,7 @@ pub fn measure(
 ) -> Truth {
     lab.refuse_without_limit();
     forget_neighbours(lab);
-    let session = session.map(|session| session.alive(manner.patience));
+    let session = session.map(|session| session.alive(lab, manner.patience));
     forget_neighbours(lab);
     let login = login(lab, manner.front, case.user, case.server, manner.patience);
     for row in rows {

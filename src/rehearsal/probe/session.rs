@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -73,15 +74,26 @@ impl OldSession {
             .answer(0, &seen, Side::Host)
             .map(|answer| answer.outcome)
         {
-            Some(Outcome::Answered) => Ok(Self {
-                wire,
-                flow,
-                heard: Vec::new(),
-                typed: 0,
-            }),
+            Some(Outcome::Answered) => {
+                let session = Self {
+                    wire,
+                    flow,
+                    heard: Vec::new(),
+                    typed: 0,
+                };
+                session.acknowledge();
+                Ok(session)
+            }
             Some(other) => Err(other),
             None => Err(Outcome::Silence),
         }
+    }
+
+    /// Sends an acknowledgement that is still due (`TCP_QUICKACK`, `tcp(7)`). Some 40 ms later, under
+    /// other rules, it would make connection tracking know a session that has been idle on the host.
+    fn acknowledge(&self) {
+        // A connection that is gone owes nothing.
+        let _ = sockopt::set_tcp_quickack(&self.wire, true);
     }
 
     /// As it was begun.
@@ -151,6 +163,7 @@ impl OldSession {
             outcome: Outcome::Silence,
             spot: None,
         };
+        self.acknowledge();
         board.answer(0, &seen, Side::Host).unwrap_or(fallback)
     }
 
