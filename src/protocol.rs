@@ -108,6 +108,8 @@ pub enum Notice {
     Rehearsed {
         /// What was found.
         report: Box<Report>,
+        /// Whether the rules are applied whatever was found (`--force`).
+        forced: bool,
     },
     /// The way back is proven, durable and guarded; the firewall is untouched.
     Armed,

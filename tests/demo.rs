@@ -70,6 +70,9 @@ fn assert_told(output: &Output) -> String {
     assert_eq!(errors, "");
     for sentence in [
         "-A INPUT -p tcp -m tcp --dport 2222 -j ACCEPT",
+        "LOCKOUT: with these rules no new login from 198.51.100.7 gets in.",
+        "ok Tried out with the admin's own address, and refused, exit status 5.",
+        "ok The live rules were not touched.",
         "ok The bad rules are live.",
         "ok The old login answers",
         "ok A new login does not get in",

@@ -24,7 +24,7 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
         Notice::Prepared => vec![format!(
             "Transaction {id}. The firewall is untouched; taking the checkpoint and trying it out."
         )],
-        Notice::Rehearsed { report } => rehearsed(report),
+        Notice::Rehearsed { report, forced } => rehearsed(report, *forced),
         Notice::Armed => vec![
             "The checkpoint is safe on disk and restores; a guardian holds it. The firewall is untouched."
                 .to_owned(),
@@ -91,6 +91,14 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
             lines.push("Try again with 'safe-apply recover'; keep this session open.".to_owned());
             lines
         }
+        Notice::Failed {
+            error,
+            reason: Reason::Rehearsal,
+        } => vec![
+            format!("Refused: {error}"),
+            "The firewall is untouched. With --force these rules are applied all the same."
+                .to_owned(),
+        ],
         Notice::Failed { error, .. } => {
             vec![format!("Failed: {error}"), "The firewall is untouched.".to_owned()]
         }
@@ -110,8 +118,9 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
 }
 
 /// The report of the rehearsal before an apply.
-fn rehearsed(report: &Report) -> Vec<String> {
-    let text = report::render(report, Asked::Apply, Look::of_stdout(false));
+fn rehearsed(report: &Report, forced: bool) -> Vec<String> {
+    let asked = if forced { Asked::Forced } else { Asked::Apply };
+    let text = report::render(report, asked, Look::of_stdout(false));
     text.trim_end().lines().map(str::to_owned).collect()
 }
 

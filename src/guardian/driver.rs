@@ -158,12 +158,15 @@ impl Driver {
     fn rehearsed(&mut self, ready: &Ready) -> Option<(Event, anyhow::Error)> {
         let report = ready.report.clone()?;
         let (no_way_back, refusal) = (report.no_way_back(), report.refusal());
-        self.core.announcer.say(Notice::Rehearsed { report });
+        let forced = self.core.meta.force;
+        self.core
+            .announcer
+            .say(Notice::Rehearsed { report, forced });
         if let Some(reason) = no_way_back {
             return Some((Event::PrepareFailed, anyhow::Error::msg(reason)));
         }
         let refusal = refusal?;
-        if self.core.meta.force {
+        if forced {
             self.core.warn(format!("{refusal}; going on, by force"));
             return None;
         }

@@ -40,6 +40,7 @@ pub fn tell() -> Result<Exit> {
     let begun = Instant::now();
     let mut story = Story::begin()?;
     story.mistake()?;
+    story.lockout()?;
     story.back()?;
     story.kept()?;
     let ending = format!(
@@ -100,7 +101,24 @@ impl Story {
             "Port 443 is to be opened too. By a slip of the finger, ssh's port 22 has become 2222 in the new file:",
         );
         shown(&mut self.first, "login 1", "grep dport bad.v4", 0)?;
-        let line = format!("safe-apply bad.v4 --timeout {COUNTDOWN_SECONDS}");
+        // Where there is no ssh, nobody can tell where the admin is.
+        let line = match &self.logins {
+            Logins::Ssh(_) => "safe-apply bad.v4".to_owned(),
+            Logins::StandIn(..) => format!("safe-apply bad.v4 --as {CLIENT}"),
+        };
+        shown(&mut self.first, "login 1", &line, Exit::Refused as i32)?;
+        as_told("Tried out with the admin's own address, and refused, exit status 5.");
+        self.live_ports(&["22"])?;
+        as_told("The live rules were not touched.");
+        Ok(())
+    }
+
+    fn lockout(&mut self) -> Result<()> {
+        chapter(
+            "3. The same mistake, by force",
+            "Who insists is taken at his word, and still has the net below him:",
+        );
+        let line = format!("safe-apply bad.v4 --force --timeout {COUNTDOWN_SECONDS}");
         self.apply(&line)?;
         self.live_ports(&["2222", "443"])?;
         as_told("The bad rules are live.");
@@ -139,7 +157,7 @@ impl Story {
 
     fn back(&mut self) -> Result<()> {
         chapter(
-            "3. Everything is back",
+            "4. Everything is back",
             "Nobody had to do anything. The rules now:",
         );
         command("server", "iptables -S");
@@ -166,7 +184,7 @@ impl Story {
 
     fn kept(&mut self) -> Result<()> {
         chapter(
-            "4. The rules that were meant",
+            "5. The rules that were meant",
             "The slip is corrected in good.v4:",
         );
         shown(&mut self.first, "login 1", "grep dport good.v4", 0)?;
