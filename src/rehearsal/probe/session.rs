@@ -150,6 +150,7 @@ impl OldSession {
             flow: self.flow,
             outcome: Outcome::Silence,
             spot: None,
+            queued: false,
         };
         board.answer(0, &seen, Side::Host).unwrap_or(fallback)
     }
