@@ -12,7 +12,7 @@ impl Planner<'_> {
         let anybody = need.ip.is_none();
         let remotes = need.ip.map_or_else(|| strangers.to_vec(), |ip| vec![ip]);
         for remote in remotes {
-            if self.host.addresses.iter().any(|one| one.ip == remote) || remote.is_loopback() {
+            if self.host.is_local(remote) || remote.is_loopback() {
                 continue;
             }
             let Some(local) = (self.path)(remote).and_then(|path| path.source) else {
