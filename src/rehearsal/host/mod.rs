@@ -3,6 +3,7 @@
 
 mod about;
 mod addresses;
+mod client_ports;
 mod links;
 mod listening;
 mod lister;
