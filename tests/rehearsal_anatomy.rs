@@ -95,7 +95,7 @@ fn check(
 ) -> usize {
     let namespace = NetNs::host_like(&std::collections::BTreeSet::new()).unwrap();
     let mut sure = 0;
-    for one in packets.iter().copied() {
+    for one in packets {
         namespace
             .enter(|| {
                 load();

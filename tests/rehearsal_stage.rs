@@ -7,6 +7,8 @@ mod doubts;
 mod lab;
 #[path = "rehearsal_stage/likeness.rs"]
 mod likeness;
+#[path = "rehearsal_stage/limits.rs"]
+mod limits;
 #[path = "rehearsal_stage/model.rs"]
 mod model;
 #[path = "rehearsal_stage/traces.rs"]

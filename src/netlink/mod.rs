@@ -1,7 +1,10 @@
 //! Netlink: messages, attributes, sockets (`netlink(7)`, `linux/netlink.h`).
 
+pub mod address;
 mod attribute;
+pub mod hop;
 mod message;
+pub mod route;
 mod socket;
 
 pub use attribute::{Attribute, Attributes, NESTED, TYPE_MASK, find};

@@ -1,5 +1,6 @@
 //! A netlink socket in the calling thread's network namespace.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, retry_on_intr};
@@ -30,6 +31,15 @@ pub enum Error {
     /// The kernel's answer was cut off or not of the expected form.
     #[error("the kernel's answer could not be understood")]
     Malformed,
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Errno(errno) => errno.into(),
+            Error::Interrupted | Error::Malformed => Self::other(error),
+        }
+    }
 }
 
 /// A netlink socket.

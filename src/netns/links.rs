@@ -5,30 +5,21 @@ use std::io;
 use std::ops::Range;
 
 use rustix::io::Errno;
-use rustix::net::Protocol;
 
-use crate::netlink::{self, Builder, Socket, find};
+use crate::netlink::route::{
+    CREATE_EXCLUSIVE, IFINFOMSG_BYTES, RTM_GETLINK, RTM_NEWLINK, Request, Rtnl,
+};
+use crate::netlink::{self, Message, find};
 
-/// `NETLINK_ROUTE` is protocol number 0.
-const ROUTE: Option<Protocol> = None;
-const RTM_NEWLINK: u16 = 16;
-const RTM_GETLINK: u16 = 18;
-const NLM_F_REQUEST: u16 = 1;
-const NLM_F_ACK: u16 = 4;
-const NLM_F_DUMP: u16 = 0x300;
-const NLM_F_CREATE_EXCL: u16 = 0x600;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFF_UP: u32 = 1;
-/// `struct ifinfomsg`: family, padding, type, index, flags, changed flags.
-const IFINFOMSG_BYTES: usize = 16;
-/// Where the index is in it.
+/// Where the index is in `struct ifinfomsg`.
 const INDEX: Range<usize> = 4..8;
 const LOOPBACK_INDEX: u32 = 1;
 /// The kernel takes the next one that is free.
 const ANY_INDEX: u32 = 0;
-const DUMP_ATTEMPTS: usize = 10;
 /// `IFNAMSIZ` less the terminating NUL.
 const NAME_BYTES: usize = 15;
 /// Types that carry netdev chains and flowtables. Bridge comes first because
@@ -49,56 +40,41 @@ pub fn interface_names() -> io::Result<BTreeSet<String>> {
 /// # Errors
 /// As for [`interface_names`].
 pub fn interfaces() -> io::Result<BTreeMap<u32, String>> {
-    let mut socket = Socket::open(ROUTE).map_err(into_io)?;
-    let mut result = Err(netlink::Error::Interrupted);
-    for _ in 0..DUMP_ATTEMPTS {
-        result = dump(&mut socket);
-        if !matches!(result, Err(netlink::Error::Interrupted)) {
-            break;
-        }
-    }
-    result.map_err(into_io)
+    let mut socket = Rtnl::here()?;
+    let found = socket.dump(RTM_GETLINK, &[0; IFINFOMSG_BYTES], |message| link(&message));
+    Ok(found?.into_iter().collect())
 }
 
-fn dump(socket: &mut Socket) -> Result<BTreeMap<u32, String>, netlink::Error> {
-    let sequence = socket.next_sequence();
-    let mut request = Builder::new();
-    let flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request.begin(RTM_GETLINK, flags, sequence, &[0; IFINFOMSG_BYTES]);
-    request.end();
-    let mut links = BTreeMap::new();
-    socket.request(request.as_bytes(), sequence, |message| {
-        let Some((header, attributes)) = message.payload.split_at_checked(IFINFOMSG_BYTES) else {
-            return;
-        };
-        let index = header.get(INDEX).and_then(|bytes| bytes.try_into().ok());
-        if let (Some(index), Some(name)) = (index, find(attributes, IFLA_IFNAME)) {
-            links.insert(u32::from_ne_bytes(index), name.text());
-        }
-    })?;
-    Ok(links)
+fn link(message: &Message<'_>) -> Option<(u32, String)> {
+    let (header, attributes) = message.payload.split_at_checked(IFINFOMSG_BYTES)?;
+    let index = u32::from_ne_bytes(header.get(INDEX)?.try_into().ok()?);
+    Some((index, find(attributes, IFLA_IFNAME)?.text()))
 }
 
 /// Sets `lo` up in the calling thread's network namespace.
 pub(super) fn raise_loopback() -> io::Result<()> {
-    let mut socket = Socket::open(ROUTE).map_err(into_io)?;
-    let sequence = socket.next_sequence();
     let mut header = [0; IFINFOMSG_BYTES];
     header[INDEX].copy_from_slice(&LOOPBACK_INDEX.to_ne_bytes());
     header[8..12].copy_from_slice(&IFF_UP.to_ne_bytes());
     header[12..16].copy_from_slice(&IFF_UP.to_ne_bytes());
-    let mut request = Builder::new();
-    request.begin(RTM_NEWLINK, NLM_F_REQUEST | NLM_F_ACK, sequence, &header);
-    request.end();
-    let done = socket.request(request.as_bytes(), sequence, |_| {});
-    done.map_err(into_io)
+    let mut socket = Rtnl::here()?;
+    let request = Request::new(RTM_NEWLINK, 0, &header);
+    Ok(one(&mut socket, request)?)
+}
+
+/// One request, and its one answer.
+fn one(socket: &mut Rtnl, request: Request) -> Result<(), netlink::Error> {
+    match socket.apply(&[request])?.first() {
+        Some((_, errno)) => Err((*errno).into()),
+        None => Ok(()),
+    }
 }
 
 /// Adds interfaces to the calling thread's network namespace, down and without addresses: those
 /// of `known` with their indexes, then one of each name in `names`; names that are there
 /// already are left alone.
 pub(super) fn add(known: &BTreeMap<u32, String>, names: &BTreeSet<String>) -> io::Result<()> {
-    let mut socket = Socket::open(ROUTE).map_err(into_io)?;
+    let mut socket = Rtnl::here()?;
     let existing = interface_names()?;
     let mut kinds = KINDS.as_slice();
     let known_names: BTreeSet<&String> = known.values().collect();
@@ -131,7 +107,7 @@ pub(super) fn add(known: &BTreeMap<u32, String>, names: &BTreeSet<String>) -> io
                     kinds = others;
                 }
                 Err(error) => {
-                    let error = into_io(error);
+                    let error = io::Error::from(error);
                     let reason = format!("interface `{name}` of type {kind}: {error}");
                     return Err(io::Error::new(error.kind(), reason));
                 }
@@ -141,24 +117,11 @@ pub(super) fn add(known: &BTreeMap<u32, String>, names: &BTreeSet<String>) -> io
     Ok(())
 }
 
-fn create(socket: &mut Socket, name: &str, index: u32, kind: &str) -> Result<(), netlink::Error> {
-    let sequence = socket.next_sequence();
-    let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE_EXCL;
+fn create(socket: &mut Rtnl, name: &str, index: u32, kind: &str) -> Result<(), netlink::Error> {
     let mut header = [0; IFINFOMSG_BYTES];
     header[INDEX].copy_from_slice(&index.to_ne_bytes());
-    let mut request = Builder::new();
-    request.begin(RTM_NEWLINK, flags, sequence, &header);
-    request.put_text(IFLA_IFNAME, name);
-    request.nest(IFLA_LINKINFO, |info| info.put_text(IFLA_INFO_KIND, kind));
-    request.end();
-    socket.request(request.as_bytes(), sequence, |_| {})
-}
-
-fn into_io(error: netlink::Error) -> io::Error {
-    match error {
-        netlink::Error::Errno(errno) => errno.into(),
-        other @ (netlink::Error::Interrupted | netlink::Error::Malformed) => {
-            io::Error::other(other)
-        }
-    }
+    let mut request = Request::new(RTM_NEWLINK, CREATE_EXCLUSIVE, &header).text(IFLA_IFNAME, name);
+    let info = &mut request.body;
+    info.nest(IFLA_LINKINFO, |info| info.put_text(IFLA_INFO_KIND, kind));
+    one(socket, request)
 }

@@ -217,6 +217,7 @@ impl Rehearsal<'_> {
                 }),
                 outcome: answer.outcome,
                 flow: answer.flow,
+                queued: answer.queued,
                 unruled: None,
             };
             Seen {

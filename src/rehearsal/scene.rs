@@ -155,7 +155,9 @@ impl Scene {
             }
             answers.push(answer);
         }
+        let queued = answers.iter().any(|answer| answer.queued);
         let mut last = answers.pop()?;
+        last.queued = queued;
         if last.outcome != Outcome::Answered {
             last.outcome = Outcome::Unsent(DEPENDS.to_owned());
         }
@@ -165,7 +167,13 @@ impl Scene {
     async fn send(&mut self, probes: &[Probe]) -> Vec<Answer> {
         let (server, world) = (self.stage.server(), self.stage.world());
         match &mut self.tracer {
-            Some(tracer) => probe::run(probes, server, world, SILENCE, tracer).await,
+            Some(tracer) => {
+                let mut answers = probe::run(probes, server, world, SILENCE, tracer).await;
+                for answer in &mut answers {
+                    answer.queued = tracer.has_queued(answer.flow);
+                }
+                answers
+            }
             None => probe::run(probes, server, world, SILENCE, &mut Unwitnessed).await,
         }
     }
@@ -237,7 +245,9 @@ impl Scene {
             Some(tracer) => {
                 // The host speaks first, in a flow that the user began.
                 tracer.expect(session.flow());
-                lives(session, &self.here, tracer).await
+                let mut answer = lives(session, &self.here, tracer).await;
+                answer.queued = tracer.has_queued(session.flow());
+                answer
             }
             None => lives(session, &self.here, &mut Unwitnessed).await,
         }

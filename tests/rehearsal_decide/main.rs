@@ -1,7 +1,6 @@
 //! Which rule stopped a packet: real packets through real rules, in namespaces of the tests' own.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-mod counters;
 mod flows;
 mod lab;
 mod legacy;

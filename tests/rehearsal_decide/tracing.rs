@@ -65,11 +65,10 @@ fn a_packet_for_a_program_is_told_apart() {
         lab.stopped(&mut tracer, flow),
         spot("ip filter", "INPUT", Some(1), false)
     );
-    assert_eq!(tracer.queued(), &BTreeSet::from([flow]));
+    assert!(tracer.has_queued(flow));
     let (bypassed, socket) = dial(&lab.world, WORLD, at(HOST, 80));
     made(&socket).unwrap();
-    tracer.drain();
-    assert!(tracer.queued().contains(&bypassed));
+    assert!(tracer.has_queued(bypassed));
 }
 
 #[test]

@@ -80,9 +80,6 @@ fn routes_are_read_of_all_tables() {
     assert_eq!(local, [ip("10.3.0.0"), ip("2001:db8:a::")].into());
     assert!(host.is_local(ip("10.3.77.1")) && host.is_local(ip("2001:db8:a::5")));
     assert!(!host.is_local(ip("10.2.0.1")));
-    assert_eq!(host.links_to_gateway(ip("192.0.2.9")), [7]);
-    assert_eq!(host.links_to_gateway(ip("fe80::1")), [7]);
-    assert!(host.links_to_gateway(ip("192.0.2.2")).is_empty());
     let gateways: Vec<_> = host
         .needs
         .iter()

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use safe_apply::netns::NetNs;
 use safe_apply::rehearsal::host::{Host, Link};
-use safe_apply::rehearsal::stage::{Error, Stage};
+use safe_apply::rehearsal::stage::Stage;
 
-use crate::lab::{dial, listen, nft, on_stage, on_stage_with, tool, until_carried};
+use crate::lab::{dial, listen, nft, on_stage, tool, until_carried};
 use crate::model::{address, host, ip, link, plain, route};
 
 /// A host with a bit of everything that this kernel can have.
@@ -281,30 +281,4 @@ fn rejections_are_told_every_time() {
         });
         assert!(told.unwrap(), "{peer}");
     }
-}
-
-#[test]
-fn ipsec_is_told() {
-    let lines = ["ip xfrm policy add src 10.0.0.0/8 dst 10.0.0.0/8 dir out action block"];
-    let stage = on_stage_with(&plain(), &[], &lines, &[]);
-    assert!(stage.limits()[0].contains("IPsec"), "{:?}", stage.limits());
-}
-
-#[test]
-fn without_privilege_there_is_no_stage() {
-    use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities};
-    let none = CapabilitySets {
-        effective: CapabilitySet::empty(),
-        permitted: CapabilitySet::empty(),
-        inheritable: CapabilitySet::empty(),
-    };
-    // Capabilities belong to threads.
-    let error = std::thread::spawn(move || {
-        set_capabilities(None, none).unwrap();
-        Stage::build(&plain(), &[], &BTreeSet::new()).unwrap_err()
-    });
-    let Error::Namespace(error) = error.join().unwrap() else {
-        panic!("not for want of privilege");
-    };
-    assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
 }

@@ -110,7 +110,7 @@ const fn reversed(flow: Flow) -> Flow {
 }
 
 /// The addresses as they stand in packets: no IPv4 in IPv6, no scope.
-fn plain(flow: Flow) -> Flow {
+pub fn plain(flow: Flow) -> Flow {
     Flow {
         protocol: flow.protocol,
         source: in_packets(flow.source),

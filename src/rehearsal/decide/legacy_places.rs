@@ -3,9 +3,11 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
-use super::counted::Table;
-use super::moves::{Effect, effect};
+use super::legacy_table::Table;
 use crate::legacy::{Family, Tables};
+
+/// Targets behind which no packet goes on, those of xtables-addons included.
+const STOPPING: [&str; 6] = ["DROP", "REJECT", "TARPIT", "DELUDE", "CHAOS", "STEAL"];
 
 /// The legacy rules of a namespace; read only when a packet meets one.
 #[derive(Debug, Default)]
@@ -66,15 +68,16 @@ impl LegacyPlaces {
                 "QUEUE" | "NFQUEUE" => Fate::Queued {
                     bypass: rule.bypass,
                 },
-                target if effect(target) == Effect::Stops => Fate::Stopped,
+                target if STOPPING.contains(&target) => Fate::Stopped,
                 _ => Fate::On,
             };
             return Some((Some(number), fate));
         }
         let is_end = index == chain.rules.len();
-        is_end.then(|| match chain.policy.as_deref().map(effect) {
-            Some(Effect::Stops) => (None, Fate::Stopped),
-            Some(Effect::Passes | Effect::Unknown) | None => (None, Fate::On),
+        let policy = chain.policy.as_deref();
+        is_end.then(|| match policy {
+            Some(policy) if STOPPING.contains(&policy) => (None, Fate::Stopped),
+            Some(_) | None => (None, Fate::On),
         })
     }
 }

@@ -1,14 +1,12 @@
 //! Which rule decided about a packet.
 //!
-//! nf_tables tells, packet by packet, while a [`Tracer`] is installed. Legacy tables do not:
-//! there the [`Counters`] before and after a single probe tell. [`deciding`] weighs both.
+//! While a [`Tracer`] is installed, nf_tables tells packet by packet, and legacy tables do in the
+//! log. Where a kernel cannot, no rule is named.
 
 mod attribution;
-mod counted;
-mod counters;
 mod legacy_places;
+mod legacy_table;
 mod legacy_trace;
-mod moves;
 mod packet;
 mod places;
 mod trace;
@@ -22,7 +20,6 @@ use super::Flow;
 use crate::checkpoint::Part;
 use crate::legacy::Family;
 
-pub use counters::Counters;
 pub use trace::{Error, Tracer};
 pub use trace_table::is_tracing;
 
@@ -76,25 +73,6 @@ impl Stopped {
     }
 }
 
-/// The rule that decided about `flow`, which got no answer: `traced` is what was stopped while
-/// it was tried, in order, `counted` what the counters of legacy tables say, if there are any.
-///
-/// A rule that stopped the first packets comes before one that stopped answers, as a target
-/// that rejects sends an answer of its own; what nf_tables told comes before what is concluded
-/// from counters; and address resolution, which need not have failed for good, is last.
-#[must_use]
-pub fn deciding(flow: &Flow, traced: &[Stopped], counted: Option<&Spot>) -> Option<Spot> {
-    let own = traced.iter().filter(|one| one.flow.as_ref() == Some(flow));
-    let neighbours = traced
-        .iter()
-        .filter(|one| one.flow.is_none() && one.concerns(flow));
-    let packets = own.map(|one| &one.spot).chain(counted);
-    let question = packets.clone().find(|spot| !spot.reply);
-    let any = question.or_else(|| packets.clone().next());
-    any.or_else(|| neighbours.map(|one| &one.spot).next())
-        .cloned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Protocol;
@@ -142,32 +120,5 @@ mod tests {
         }
         assert!(stopped(Some(v4), 1, false).concerns(&v4));
         assert!(!stopped(Some(v4), 1, false).concerns(&flow("192.0.2.2:23")));
-    }
-
-    #[test]
-    fn what_stopped_the_question_decides() {
-        let mine = flow("192.0.2.2:22");
-        let other = stopped(Some(flow("192.0.2.2:23")), 1, false);
-        let arp = stopped(None, 3, false);
-        let answer = stopped(Some(mine), 2, true);
-        let question = stopped(Some(mine), 1, false);
-        let legacy = |reply| Spot {
-            part: Part::Legacy(Family::V4, "filter".to_owned()),
-            ..spot(0, reply)
-        };
-        let (asked, answered) = (legacy(false), legacy(true));
-        let by = |traced: &[&Stopped], counted| {
-            let traced: Vec<Stopped> = traced.iter().copied().cloned().collect();
-            deciding(&mine, &traced, counted)
-        };
-        assert_eq!(by(&[&other], None), None);
-        assert_eq!(by(&[&arp, &other], None), Some(arp.spot.clone()));
-        assert_eq!(
-            by(&[&arp, &answer, &question], None),
-            Some(question.spot.clone())
-        );
-        assert_eq!(by(&[&answer], Some(&asked)), Some(asked.clone()));
-        assert_eq!(by(&[&answer], Some(&answered)), Some(answer.spot.clone()));
-        assert_eq!(by(&[&arp], Some(&answered)), Some(answered.clone()));
     }
 }

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::netlink::NETFILTER;
 
 use super::super::Flow;
-use super::attribution::{Attribution, Belongs};
+use super::attribution::{Attribution, Belongs, plain};
 use super::legacy_places::{Fate, LegacyPlaces};
 use super::legacy_trace::Arrival;
 use super::places::Places;
@@ -121,15 +121,14 @@ impl Tracer {
         self.lost
     }
 
-    /// Flows of which a packet was handed to a program (`queue`, `NFQUEUE`): what that
+    /// Whether a packet of `flow` was handed to a program (`queue`, `NFQUEUE`): what that
     /// would say on the host is not known here, where none listens.
-    #[must_use]
-    pub const fn queued(&self) -> &BTreeSet<Flow> {
-        &self.queued
+    pub fn has_queued(&mut self, flow: Flow) -> bool {
+        self.collect();
+        self.queued.contains(&plain(flow))
     }
 
-    /// Whether legacy tables are heard too, where the kernel was built to have them traced;
-    /// else [`Counters`](super::Counters) have to do.
+    /// Whether legacy tables are heard too, where the kernel was built to have them traced.
     #[must_use]
     pub const fn hears_legacy(&self) -> bool {
         self.sockets.hears_legacy()
@@ -234,7 +233,7 @@ impl Tracer {
 
     fn note_queued(&mut self, belongs: Belongs) {
         if let Belongs::To(flow, _) = belongs {
-            self.queued.insert(flow);
+            self.queued.insert(plain(flow));
         }
     }
 }

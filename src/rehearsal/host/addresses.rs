@@ -1,12 +1,11 @@
 //! Addresses of the interfaces (`linux/if_addr.h`).
 
-use super::rtnetlink::{Query, Rtnetlink, V4, V6, ip, number};
+use super::lister::{Lister, number};
 use super::{Address, Error};
+use crate::netlink::address::{V4, V6, address};
 use crate::netlink::find;
+use crate::netlink::route::{IFADDRMSG_BYTES, RTM_GETADDR, Request};
 
-const RTM_GETADDR: u16 = 22;
-/// `struct ifaddrmsg`: family, length of the prefix, flags, scope, interface.
-const IFADDRMSG_BYTES: usize = 8;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_FLAGS: u16 = 8;
@@ -15,14 +14,9 @@ const IFA_FLAGS: u16 = 8;
 ///
 /// # Errors
 /// What the kernel says.
-pub(super) fn read(kernel: &mut Rtnetlink) -> Result<Vec<Address>, Error> {
-    let query = Query {
-        what: "addresses",
-        kind: RTM_GETADDR,
-        header: &[0; IFADDRMSG_BYTES],
-        attributes: &[],
-    };
-    kernel.dump(query, |found: &mut Vec<Address>, bytes| {
+pub(super) fn read(kernel: &mut Lister) -> Result<Vec<Address>, Error> {
+    let request = Request::new(RTM_GETADDR, 0, &[0; IFADDRMSG_BYTES]);
+    kernel.list("addresses", &request, |found: &mut Vec<Address>, bytes| {
         found.extend(parse(bytes));
     })
 }
@@ -33,15 +27,15 @@ fn parse(bytes: &[u8]) -> Option<Address> {
         return None;
     }
     let attributes = bytes.get(IFADDRMSG_BYTES..)?;
-    let of = |kind| find(attributes, kind).and_then(|one| ip(one.payload));
+    let of = |kind| find(attributes, kind).and_then(|one| address(one.payload));
     // IFA_ADDRESS is the other end where there is one, else this end (`linux/if_addr.h`).
-    let address = of(IFA_ADDRESS);
-    let local = of(IFA_LOCAL).or(address)?;
+    let far = of(IFA_ADDRESS);
+    let local = of(IFA_LOCAL).or(far)?;
     Some(Address {
         link: number(bytes, 4)?,
         ip: local,
         prefix,
-        peer: address.filter(|peer| *peer != local),
+        peer: far.filter(|peer| *peer != local),
         scope,
         flags: find(attributes, IFA_FLAGS)
             .and_then(|flags| flags.ne32())

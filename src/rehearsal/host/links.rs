@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::rtnetlink::{Query, Rtnetlink, number};
+use super::lister::{Lister, number};
 use super::{Error, Link};
+use crate::netlink::route::{IFINFOMSG_BYTES, RTM_GETLINK, Request};
 use crate::netlink::{Attributes, find};
 
-const RTM_GETLINK: u16 = 18;
-/// `struct ifinfomsg`: family, padding, type, index, flags, changed flags.
-const IFINFOMSG_BYTES: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
@@ -25,16 +23,16 @@ const ARPHRD_ETHER: u16 = 1;
 ///
 /// # Errors
 /// What the kernel says.
-pub(super) fn read(kernel: &mut Rtnetlink) -> Result<BTreeMap<u32, Link>, Error> {
-    let query = Query {
-        what: "network interfaces",
-        kind: RTM_GETLINK,
-        header: &[0; IFINFOMSG_BYTES],
-        attributes: &[(IFLA_EXT_MASK, &RTEXT_FILTER_SKIP_STATS.to_ne_bytes())],
-    };
-    kernel.dump(query, |found: &mut BTreeMap<u32, Link>, bytes| {
-        found.extend(parse(bytes).map(|link| (link.index, link)));
-    })
+pub(super) fn read(kernel: &mut Lister) -> Result<BTreeMap<u32, Link>, Error> {
+    let request = Request::new(RTM_GETLINK, 0, &[0; IFINFOMSG_BYTES])
+        .number(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    kernel.list(
+        "network interfaces",
+        &request,
+        |found: &mut BTreeMap<u32, Link>, bytes| {
+            found.extend(parse(bytes).map(|link| (link.index, link)));
+        },
+    )
 }
 
 fn parse(bytes: &[u8]) -> Option<Link> {

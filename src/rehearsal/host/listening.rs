@@ -2,52 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use super::Listening;
+use super::client_ports::ClientPorts;
 use super::programs::{self, Programs};
 use crate::connection::diag::{self, CLOSE, IPPROTO_TCP, IPPROTO_UDP, LISTEN, Waiting};
 use crate::rehearsal::Protocol;
 
-const PORT_RANGE: &str = "net/ipv4/ip_local_port_range";
-const RESERVED_PORTS: &str = "net/ipv4/ip_local_reserved_ports";
-/// The kernel's own range (`net/ipv4/af_inet.c`).
-const DEFAULT_RANGE: RangeInclusive<u16> = 32768..=60999;
-
-/// The ports that the kernel gives to clients (`ip-sysctl.rst`).
-#[derive(Debug)]
-struct ClientPorts {
-    range: RangeInclusive<u16>,
-    reserved: Vec<RangeInclusive<u16>>,
-}
-
-impl ClientPorts {
-    fn new(sysctls: &BTreeMap<String, String>) -> Self {
-        let value = |name| sysctls.get(name).map_or("", String::as_str);
-        let mut ends = value(PORT_RANGE).split_whitespace().map(str::parse);
-        let range = match (ends.next(), ends.next()) {
-            (Some(Ok(first)), Some(Ok(last))) => first..=last,
-            _ => DEFAULT_RANGE,
-        };
-        // Such as `8080,9000-9010`.
-        let reserved = value(RESERVED_PORTS).split(',').filter_map(|one| {
-            let (first, last) = one.split_once('-').unwrap_or((one, one));
-            Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
-        });
-        Self {
-            range,
-            reserved: reserved.collect(),
-        }
-    }
-
-    fn contain(&self, port: u16) -> bool {
-        self.range.contains(&port) && !self.reserved.iter().any(|range| range.contains(&port))
-    }
-}
-
 /// TCP sockets that listen and UDP sockets that are not connected, one of each kind, by port.
-/// UDP sockets that a program holds at a port which the kernel gives to clients are counted
+/// UDP sockets that a program holds at a port which the kernel gives to clients are named
 /// in `left_out`: most wait for an answer, not for others. Those of the kernel itself, such
 /// as tunnels, are held by nobody and stay. An IPv6 link-local address is good on the
 /// interface that its socket is bound to.
@@ -89,7 +53,7 @@ fn select(
     left_out: &mut Vec<String>,
 ) -> Vec<Listening> {
     let mut found: BTreeMap<(u16, Protocol, SocketAddr, u32, bool), Listening> = BTreeMap::new();
-    let mut waiting_clients = 0_usize;
+    let mut waiting = BTreeSet::new();
     let mut nameless = false;
     for (protocol, one) in sockets {
         let address = one.socket.tuple.local;
@@ -98,7 +62,8 @@ fn select(
         }
         let by_client = protocol == Protocol::Udp && clients.contain(address.port());
         if by_client && !kernels_own(&one) {
-            waiting_clients += 1;
+            let program = programs.names.get(&one.socket.inode);
+            waiting.insert((address.port(), program.map(String::as_str)));
             continue;
         }
         let Waiting {
@@ -123,12 +88,7 @@ fn select(
             *known = listening;
         }
     }
-    if waiting_clients > 0 {
-        let (first, last) = (clients.range.start(), clients.range.end());
-        left_out.push(format!(
-            "{waiting_clients} UDP sockets with ports of clients ({first} to {last}, net.ipv4.ip_local_port_range)"
-        ));
-    }
+    left_out.extend(clients.words(&waiting));
     if nameless {
         left_out.push(
             "the names of some programs that listen: not permitted to look at their processes"
@@ -140,7 +100,7 @@ fn select(
 
 #[cfg(test)]
 mod tests {
-    use super::{ClientPorts, DEFAULT_RANGE, select};
+    use super::{ClientPorts, select};
     use crate::connection::diag::Waiting;
     use crate::connection::{Connection, Tuple};
     use crate::rehearsal::Protocol::{self, Tcp, Udp};
@@ -168,30 +128,12 @@ mod tests {
         Programs { names, complete }
     }
 
-    fn clients(values: &[(&str, &str)]) -> ClientPorts {
-        let owned = values
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        ClientPorts::new(&owned.collect())
+    fn clients() -> ClientPorts {
+        ClientPorts::new(&BTreeMap::new())
     }
 
     #[test]
-    fn ports_of_clients() {
-        assert_eq!(clients(&[]).range, DEFAULT_RANGE);
-        let ports = clients(&[
-            (super::PORT_RANGE, "2000\t3000"),
-            (super::RESERVED_PORTS, "2100,2200-2202"),
-        ]);
-        for client in [2000, 3000, 2101, 2199, 2203] {
-            assert!(ports.contain(client), "{client}");
-        }
-        for service in [1999, 3001, 2100, 2200, 2201, 2202] {
-            assert!(!ports.contain(service), "{service}");
-        }
-    }
-
-    #[test]
-    fn sockets_that_wait_for_answers_are_counted() {
+    fn sockets_that_wait_for_answers_are_named() {
         let sockets = || {
             vec![
                 socket(Udp, "0.0.0.0:40000", 1),
@@ -211,23 +153,39 @@ mod tests {
         let found = select(
             sockets(),
             &programs(true),
-            &clients(&[]),
+            &clients(),
             of_kernel,
             &mut left_out,
         );
         assert_eq!(ports(&found), [(Udp, 53), (Tcp, 40000), (Udp, 51820)]);
-        assert_eq!(left_out.len(), 1);
-        assert!(left_out[0].starts_with("2 UDP sockets"), "{left_out:?}");
+        let named = "udp/40000 (one), udp/40001 (two): ports that clients use too (32768 to 60999)";
+        assert_eq!(left_out, [named]);
         left_out.clear();
         let found = select(
             sockets(),
             &programs(true),
-            &clients(&[]),
+            &clients(),
             |_| false,
             &mut left_out,
         );
         assert_eq!(ports(&found), [(Udp, 53), (Tcp, 40000)]);
-        assert!(left_out[0].starts_with("3 UDP sockets"), "{left_out:?}");
+        assert!(
+            left_out[0].contains("udp/40001 (two), udp/51820: "),
+            "{left_out:?}"
+        );
+        left_out.clear();
+        let many = (0..7).map(|one| socket(Udp, &format!("0.0.0.0:5000{one}"), 9));
+        select(
+            many.collect(),
+            &programs(true),
+            &clients(),
+            |_| false,
+            &mut left_out,
+        );
+        assert!(
+            left_out[0].contains("udp/50004 and 2 more: "),
+            "{left_out:?}"
+        );
     }
 
     #[test]
@@ -241,7 +199,7 @@ mod tests {
         let found = select(
             sockets,
             &programs(true),
-            &clients(&[]),
+            &clients(),
             |_| false,
             &mut left_out,
         );
@@ -266,7 +224,7 @@ mod tests {
         let found = select(
             sockets,
             &programs(false),
-            &clients(&[]),
+            &clients(),
             |_| false,
             &mut left_out,
         );

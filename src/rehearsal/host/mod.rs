@@ -3,8 +3,10 @@
 
 mod about;
 mod addresses;
+mod client_ports;
 mod links;
 mod listening;
+mod lister;
 mod needs;
 mod neighbours;
 mod path;
@@ -12,14 +14,14 @@ mod policies;
 mod programs;
 mod read;
 mod routes;
-mod rtnetlink;
 mod sysctls;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Protocol;
-pub use path::{path_to, path_to_on};
+pub use path::path_to;
+pub(in crate::rehearsal) use path::{Question, paths};
 pub use read::Error;
 
 /// This host, as far as a rehearsal needs it.

@@ -1,12 +1,11 @@
 //! Neighbours (`linux/neighbour.h`).
 
-use super::rtnetlink::{Query, Rtnetlink, V4, V6, ip, number};
+use super::lister::{Lister, number};
 use super::{Error, Neighbour};
+use crate::netlink::address::{V4, V6, address};
 use crate::netlink::find;
+use crate::netlink::route::{NDMSG_BYTES, RTM_GETNEIGH, Request};
 
-const RTM_GETNEIGH: u16 = 30;
-/// `struct ndmsg`: family, padding, interface, state, flags, type.
-const NDMSG_BYTES: usize = 12;
 const NDA_DST: u16 = 1;
 const NDA_LLADDR: u16 = 2;
 /// `NUD_REACHABLE`, `NUD_STALE`, `NUD_DELAY`, `NUD_PROBE`, `NUD_PERMANENT`.
@@ -16,16 +15,15 @@ const KNOWN: u16 = 0x02 | 0x04 | 0x08 | 0x10 | 0x80;
 ///
 /// # Errors
 /// What the kernel says.
-pub(super) fn read(kernel: &mut Rtnetlink) -> Result<Vec<Neighbour>, Error> {
-    let query = Query {
-        what: "neighbours",
-        kind: RTM_GETNEIGH,
-        header: &[0; NDMSG_BYTES],
-        attributes: &[],
-    };
-    kernel.dump(query, |found: &mut Vec<Neighbour>, bytes| {
-        found.extend(parse(bytes));
-    })
+pub(super) fn read(kernel: &mut Lister) -> Result<Vec<Neighbour>, Error> {
+    let request = Request::new(RTM_GETNEIGH, 0, &[0; NDMSG_BYTES]);
+    kernel.list(
+        "neighbours",
+        &request,
+        |found: &mut Vec<Neighbour>, bytes| {
+            found.extend(parse(bytes));
+        },
+    )
 }
 
 fn parse(bytes: &[u8]) -> Option<Neighbour> {
@@ -36,7 +34,7 @@ fn parse(bytes: &[u8]) -> Option<Neighbour> {
     let attributes = bytes.get(NDMSG_BYTES..)?;
     let neighbour = Neighbour {
         link: number(bytes, 4)?,
-        ip: ip(find(attributes, NDA_DST)?.payload)?,
+        ip: address(find(attributes, NDA_DST)?.payload)?,
         mac: find(attributes, NDA_LLADDR)?.payload.try_into().ok()?,
     };
     (state & KNOWN != 0).then_some(neighbour)

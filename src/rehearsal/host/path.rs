@@ -3,18 +3,23 @@
 use std::io;
 use std::net::IpAddr;
 
-use super::Path;
-use super::routes::{RTA_OIF, RTMSG_BYTES, gateway};
-use super::rtnetlink::{ip, octets};
-use crate::netlink::{self, Builder, Socket, find};
+use rustix::io::Errno;
 
-const RTM_NEWROUTE: u16 = 24;
-const RTM_GETROUTE: u16 = 26;
-const NLM_F_REQUEST: u16 = 1;
-const NLM_F_ACK: u16 = 4;
-const RTA_DST: u16 = 1;
-const RTA_SRC: u16 = 2;
-const RTA_PREFSRC: u16 = 7;
+use super::Path;
+use crate::netlink::address::{address, family, full_prefix};
+use crate::netlink::hop::{RTA_DST, RTA_OIF, RTA_PREFSRC, RTA_SRC, gateway};
+use crate::netlink::route::{RTM_GETROUTE, RTM_NEWROUTE, RTMSG_BYTES, Request, Rtnl};
+use crate::netlink::{self, find};
+
+/// How unmarked packets to `to` leave that come from `from`, an address of this host, or from
+/// an address of the kernel's choice.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::rehearsal) struct Question {
+    pub to: IpAddr,
+    pub from: Option<IpAddr>,
+    /// The interface, for addresses that mean nothing without one (`fe80::/10`).
+    pub link: Option<u32>,
+}
 
 /// How an unmarked packet to `to` leaves, from `from` (an address of this host) or from
 /// whichever address the kernel takes, in the calling thread's network namespace.
@@ -25,73 +30,68 @@ const RTA_PREFSRC: u16 = 7;
 /// one refuses, `EACCES` for a route of type `prohibit`, `EINVAL` for `blackhole`; one or
 /// another of these where `from` is no address of this host.
 pub fn path_to(to: IpAddr, from: Option<IpAddr>) -> io::Result<Path> {
-    ask(to, from, None)
-}
-
-/// How an unmarked packet to `to` leaves by the interface of index `link`: the only way to
-/// ask about an IPv6 address that counts on one link (`fe80::/10`).
-///
-/// # Errors
-/// As [`path_to`]; `ENODEV` where there is no such interface.
-pub fn path_to_on(to: IpAddr, link: u32) -> io::Result<Path> {
-    ask(to, None, Some(link))
-}
-
-fn ask(to: IpAddr, from: Option<IpAddr>, link: Option<u32>) -> io::Result<Path> {
-    let mut socket = Socket::open(None).map_err(into_io)?;
-    let sequence = socket.next_sequence();
-    let (family, to) = octets(to.to_canonical());
-    let mut header = [0; RTMSG_BYTES];
-    header[0] = family;
-    header[1] = bits(&to);
-    let from = from.map(|from| from.to_canonical());
-    let source = from.map(octets);
-    if let Some((other, _)) = source.as_ref().filter(|(other, _)| *other != family) {
-        let reason = format!("address families {family} and {other} do not go together");
+    let (to, from) = (to.to_canonical(), from.map(|from| from.to_canonical()));
+    if let Some(from) = from.filter(|from| from.is_ipv4() != to.is_ipv4()) {
+        let reason = format!("{from} and {to} are of different families");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
     }
-    header[2] = source.as_ref().map_or(0, |(_, bytes)| bits(bytes));
-    let mut request = Builder::new();
-    let flags = NLM_F_REQUEST | NLM_F_ACK;
-    request.begin(RTM_GETROUTE, flags, sequence, &header);
-    request.put(RTA_DST, &to);
-    if let Some((_, bytes)) = source {
-        request.put(RTA_SRC, &bytes);
-    }
-    if let Some(link) = link {
-        request.put(RTA_OIF, &link.to_ne_bytes());
-    }
-    request.end();
-    let mut path = None;
-    let done = socket.request(request.as_bytes(), sequence, |answer| {
-        if answer.kind == RTM_NEWROUTE {
-            path = answer.payload.get(RTMSG_BYTES..).and_then(parse);
-        }
-    });
-    done.map_err(into_io)?;
-    let mut path = path.ok_or_else(|| into_io(netlink::Error::Malformed))?;
+    let question = Question {
+        to,
+        from,
+        link: None,
+    };
+    let mut socket = Rtnl::here()?;
+    let answers = paths(&mut socket, &[question])?;
+    let answer = answers.into_iter().next().unwrap_or(Err(Errno::IO));
+    let mut path = answer.map_err(io::Error::from)?;
     path.source = from.or(path.source);
     Ok(path)
 }
 
-fn parse(attributes: &[u8]) -> Option<Path> {
+/// The kernel's answers, in the namespace that `socket` belongs to.
+///
+/// # Errors
+/// Those of the socket.
+pub(in crate::rehearsal) fn paths(
+    socket: &mut Rtnl,
+    questions: &[Question],
+) -> Result<Vec<Result<Path, Errno>>, netlink::Error> {
+    let requests: Vec<Request> = questions.iter().map(request).collect();
+    let mut answers = vec![Err(Errno::NETUNREACH); questions.len()];
+    let refused = socket.exchange(&requests, |place, message| {
+        if message.kind != RTM_NEWROUTE {
+            return;
+        }
+        if let (Some(path), Some(answer)) = (path(message.payload), answers.get_mut(place)) {
+            *answer = Ok(path);
+        }
+    })?;
+    for (place, errno) in refused {
+        answers[place] = Err(errno);
+    }
+    Ok(answers)
+}
+
+fn request(question: &Question) -> Request {
+    let mut header = [0; RTMSG_BYTES];
+    header[0] = family(question.to);
+    header[1] = full_prefix(question.to);
+    header[2] = question.from.map_or(0, full_prefix);
+    let mut request = Request::new(RTM_GETROUTE, 0, &header).ip(RTA_DST, question.to);
+    if let Some(from) = question.from {
+        request = request.ip(RTA_SRC, from);
+    }
+    if let Some(link) = question.link {
+        request = request.number(RTA_OIF, link);
+    }
+    request
+}
+
+fn path(payload: &[u8]) -> Option<Path> {
+    let attributes = payload.get(RTMSG_BYTES..)?;
     Some(Path {
         link: find(attributes, RTA_OIF)?.ne32()?,
         gateway: gateway(attributes),
-        source: find(attributes, RTA_PREFSRC).and_then(|source| ip(source.payload)),
+        source: find(attributes, RTA_PREFSRC).and_then(|source| address(source.payload)),
     })
-}
-
-/// The length of an address, in bits.
-const fn bits(address: &[u8]) -> u8 {
-    if address.len() == 4 { 32 } else { 128 }
-}
-
-fn into_io(error: netlink::Error) -> io::Error {
-    match error {
-        netlink::Error::Errno(errno) => errno.into(),
-        other @ (netlink::Error::Interrupted | netlink::Error::Malformed) => {
-            io::Error::other(other)
-        }
-    }
 }

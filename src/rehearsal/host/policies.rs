@@ -1,10 +1,11 @@
 //! Policy routing rules (`linux/fib_rules.h`).
 
 use super::Error;
-use super::rtnetlink::{Query, Rtnetlink, V4, V6};
+use super::lister::Lister;
+use crate::netlink::address::{V4, V6};
+use crate::netlink::route::{RTM_GETRULE, Request};
 use crate::netlink::{Attributes, find};
 
-const RTM_GETRULE: u16 = 34;
 /// `struct fib_rule_hdr`: family, lengths of destination and source, TOS, table, two
 /// reserved bytes, action, flags.
 const FIB_RULE_HDR_BYTES: usize = 12;
@@ -22,23 +23,19 @@ const OWN: [(u32, u32); 3] = [(0, 255), (32766, 254), (32767, 253)];
 ///
 /// # Errors
 /// What the kernel says.
-pub(super) fn read(
-    kernel: &mut Rtnetlink,
-    left_out: &mut Vec<String>,
-) -> Result<Vec<Vec<u8>>, Error> {
+pub(super) fn read(kernel: &mut Lister, left_out: &mut Vec<String>) -> Result<Vec<Vec<u8>>, Error> {
     let mut policies = Vec::new();
     for (family, name, own) in [(V4, "IPv4", 3), (V6, "IPv6", 2)] {
         let mut header = [0; FIB_RULE_HDR_BYTES];
         header[0] = family;
-        let query = Query {
-            what: "policy routing rules",
-            kind: RTM_GETRULE,
-            header: &header,
-            attributes: &[],
-        };
-        let all = kernel.dump(query, |found: &mut Vec<Vec<u8>>, bytes| {
-            found.extend((bytes.first() == Some(&family)).then(|| bytes.to_vec()));
-        })?;
+        let request = Request::new(RTM_GETRULE, 0, &header);
+        let all = kernel.list(
+            "policy routing rules",
+            &request,
+            |found: &mut Vec<Vec<u8>>, bytes| {
+                found.extend((bytes.first() == Some(&family)).then(|| bytes.to_vec()));
+            },
+        )?;
         let count = all.len();
         let others: Vec<_> = all.into_iter().filter(|rule| !is_own(rule)).collect();
         // A kernel without policy routing has none.

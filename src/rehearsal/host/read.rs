@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::rtnetlink::Rtnetlink;
+use super::lister::Lister;
 use super::{Host, addresses, links, listening, needs, neighbours, policies, routes, sysctls};
 use crate::netlink;
 
@@ -25,7 +25,7 @@ impl Host {
     /// read is told in [`Host::left_out`].
     pub fn read() -> Result<Self, Error> {
         let mut left_out = Vec::new();
-        let mut kernel = Rtnetlink::open()?;
+        let mut kernel = Lister::open()?;
         let links = links::read(&mut kernel)?;
         let addresses = addresses::read(&mut kernel)?;
         let routes = routes::read(&mut kernel, &mut left_out)?;

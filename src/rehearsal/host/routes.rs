@@ -1,24 +1,14 @@
 //! Routes (`linux/rtnetlink.h`).
 
-use std::net::IpAddr;
-
-use super::rtnetlink::{Query, Rtnetlink, V4, V6, ip, number};
+use super::lister::{Lister, number};
 use super::{Error, Route};
-use crate::netlink::{Attribute, Attributes, find};
+use crate::netlink::address::{V4, V6, address};
+use crate::netlink::find;
+use crate::netlink::hop::{RTA_DST, RTA_PRIORITY, hops};
+use crate::netlink::route::{RTM_GETROUTE, RTMSG_BYTES, Request};
 
-const RTM_GETROUTE: u16 = 26;
-/// `struct rtmsg`: family, lengths of destination and source, TOS, table, protocol, scope, type, flags.
-pub(super) const RTMSG_BYTES: usize = 12;
 const RTMSG_TYPE_AT: usize = 7;
-const RTA_DST: u16 = 1;
-pub(super) const RTA_OIF: u16 = 4;
-const RTA_GATEWAY: u16 = 5;
-const RTA_PRIORITY: u16 = 6;
-const RTA_MULTIPATH: u16 = 9;
 const RTA_TABLE: u16 = 15;
-const RTA_VIA: u16 = 18;
-/// `struct rtnexthop`: length, flags, weight, interface; attributes follow.
-const RTNEXTHOP_BYTES: usize = 8;
 /// Of no use to anybody else: found by asking, not configured.
 const RTM_F_CLONED: u32 = 0x200;
 const RT_TABLE_LOCAL: u32 = 255;
@@ -94,21 +84,13 @@ impl Kept {
 ///
 /// # Errors
 /// What the kernel says.
-pub(super) fn read(
-    kernel: &mut Rtnetlink,
-    left_out: &mut Vec<String>,
-) -> Result<Vec<Route>, Error> {
+pub(super) fn read(kernel: &mut Lister, left_out: &mut Vec<String>) -> Result<Vec<Route>, Error> {
     let mut routes = Vec::new();
     for (family, name) in [(V4, "IPv4"), (V6, "IPv6")] {
         let mut header = [0; RTMSG_BYTES];
         header[0] = family;
-        let query = Query {
-            what: "routes",
-            kind: RTM_GETROUTE,
-            header: &header,
-            attributes: &[],
-        };
-        let kept = kernel.dump(query, |kept: &mut Kept, bytes| {
+        let request = Request::new(RTM_GETROUTE, 0, &header);
+        let kept = kernel.list("routes", &request, |kept: &mut Kept, bytes| {
             if let Some(route) = parse(bytes).filter(|route| route.v6 == (family == V6)) {
                 kept.add(route);
             }
@@ -136,7 +118,7 @@ fn parse(bytes: &[u8]) -> Option<Route> {
     if cached || own || ![V4, V6].contains(&family) {
         return None;
     }
-    let destination = find(attributes, RTA_DST).and_then(|to| ip(to.payload));
+    let destination = find(attributes, RTA_DST).and_then(|to| address(to.payload));
     let mut route = Route {
         raw: bytes.to_vec(),
         table,
@@ -146,40 +128,9 @@ fn parse(bytes: &[u8]) -> Option<Route> {
         links: Vec::new(),
         gateways: Vec::new(),
     };
-    hop(&mut route, attributes);
-    if let Some(several) = find(attributes, RTA_MULTIPATH) {
-        let mut rest = several.payload;
-        while let Some(length) = rest.first_chunk().map(|two| u16::from_ne_bytes(*two)) {
-            let Some(one) = rest.get(..usize::from(length)) else {
-                break;
-            };
-            let Some(attributes) = one.get(RTNEXTHOP_BYTES..) else {
-                break;
-            };
-            route.links.extend(number(one, 4));
-            hop(&mut route, attributes);
-            rest = rest
-                .get(usize::from(length).next_multiple_of(4)..)
-                .unwrap_or(&[]);
-        }
+    for hop in hops(bytes) {
+        route.links.push(hop.link);
+        route.gateways.extend(hop.gateway);
     }
     Some(route)
-}
-
-/// Takes interface and next hop from attributes of a route, or of one of its several hops.
-fn hop(route: &mut Route, attributes: &[u8]) {
-    route
-        .links
-        .extend(find(attributes, RTA_OIF).and_then(|link| link.ne32()));
-    route.gateways.extend(gateway(attributes));
-}
-
-/// The next hop, which may be of the other family (`RTA_VIA`).
-pub(super) fn gateway(attributes: &[u8]) -> Option<IpAddr> {
-    Attributes::new(attributes).find_map(|one: Attribute<'_>| match one.kind() {
-        RTA_GATEWAY => ip(one.payload),
-        // `struct rtvia`: the family as 16 bits, the address.
-        RTA_VIA => ip(one.payload.get(2..)?),
-        _ => None,
-    })
 }

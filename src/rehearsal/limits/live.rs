@@ -2,11 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::net::IpAddr;
 use std::path::Path;
 
 /// Where the thread's namespace shows them (`net/netfilter/xt_recent.c`, `xt_hashlimit.c`).
 const DIRECTORIES: [&str; 3] = ["xt_recent", "ipt_hashlimit", "ip6t_hashlimit"];
+/// The queues that programs listen to.
+const QUEUES: &str = "netfilter/nfnetlink_queue";
 const NET: &str = "/proc/thread-self/net";
 /// Tables that this program does not read, and the tool for them.
 const MODULES: [(&str, &str); 4] = [
@@ -23,6 +26,8 @@ pub struct Live {
     pub lists: BTreeMap<String, BTreeSet<IpAddr>>,
     /// Tools whose tables the kernel holds and this program does not read.
     pub unread: BTreeSet<String>,
+    /// Whether a program waits for packets that rules hand to it (`NFQUEUE`).
+    pub programs: bool,
     /// In words, what is attached to interfaces and decides about packets too: `an XDP program at eth0`.
     pub attached: BTreeSet<String>,
 }
@@ -57,8 +62,17 @@ impl Live {
         }
         Self {
             lists,
+            programs: are_waited_for(&net.join(QUEUES)),
             ..Self::default()
         }
+    }
+}
+
+/// One line for each queue that is listened to (`net/netfilter/nfnetlink_queue.c`); no file, no queues.
+fn are_waited_for(queues: &Path) -> bool {
+    match fs::read_to_string(queues) {
+        Ok(lines) => !lines.trim().is_empty(),
+        Err(error) => error.kind() != io::ErrorKind::NotFound,
     }
 }
 
@@ -105,5 +119,25 @@ mod tests {
     fn modules_of_tables_that_are_not_read_are_named() {
         let found = unread("ebtable_filter 16384 1 - Live 0x0\nveth 1 0 - Live 0x0\n");
         assert_eq!(found.into_iter().collect::<Vec<_>>(), ["ebtables-legacy"]);
+    }
+
+    #[test]
+    fn programs_that_wait_for_packets_are_noticed() {
+        let net = tempfile::tempdir().unwrap();
+        assert!(!Live::read_from(net.path()).programs);
+        fs::create_dir(net.path().join("netfilter")).unwrap();
+        let queues = net.path().join(QUEUES);
+        fs::write(&queues, "").unwrap();
+        assert!(!Live::read_from(net.path()).programs);
+        fs::write(
+            &queues,
+            "    0   4711     0 2 65531     0     0        0  1\n",
+        )
+        .unwrap();
+        assert!(Live::read_from(net.path()).programs);
+        fs::remove_file(&queues).unwrap();
+        // Cannot be read: there may be some.
+        fs::create_dir(&queues).unwrap();
+        assert!(Live::read_from(net.path()).programs);
     }
 }

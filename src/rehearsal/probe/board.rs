@@ -6,16 +6,6 @@ use super::super::Flow;
 use super::super::decide::{Spot, Stopped};
 use super::dialogue::Seen;
 use super::{Answer, Outcome, Side};
-use crate::checkpoint::Part;
-use crate::legacy;
-
-/// `NFPROTO_*`, `linux/netfilter.h`.
-const INET: u8 = 1;
-const IPV4: u8 = 2;
-const ARP: u8 = 3;
-const NETDEV: u8 = 5;
-const BRIDGE: u8 = 7;
-const IPV6: u8 = 10;
 
 /// A probe that is under way.
 #[derive(Debug)]
@@ -30,7 +20,7 @@ pub(super) struct Entry {
 pub(super) struct Board {
     entries: Vec<Entry>,
     /// Rules that stop ARP or neighbour discovery.
-    neighbours: Vec<Spot>,
+    neighbours: Vec<Stopped>,
 }
 
 impl Board {
@@ -49,7 +39,7 @@ impl Board {
     /// packets that were sent because of that.
     pub(super) fn note(&mut self, seen: Stopped) {
         let Some(flow) = seen.flow else {
-            self.neighbours.push(seen.spot);
+            self.neighbours.push(seen);
             return;
         };
         let exact = |entry: &Entry| same(&entry.flow, &flow);
@@ -93,22 +83,22 @@ impl Board {
     pub(super) fn answer(&self, number: usize, seen: &Seen, expected: Side) -> Option<Answer> {
         let entry = self.entries.get(number)?;
         let outcome = outcome(seen, expected, entry.spot.is_some());
-        let v6 = entry.flow.destination.is_ipv6();
         let spot = match outcome {
             Outcome::Answered | Outcome::Unsent(_) => None,
             Outcome::Rejected => entry.spot.clone(),
-            Outcome::Silence => entry.spot.clone().or_else(|| self.neighbour(v6)),
+            Outcome::Silence => entry.spot.clone().or_else(|| self.neighbour(&entry.flow)),
         };
         Some(Answer {
             flow: entry.flow,
             outcome,
             spot,
+            queued: false,
         })
     }
 
-    fn neighbour(&self, v6: bool) -> Option<Spot> {
-        let mut spots = self.neighbours.iter();
-        spots.find(|spot| sees_neighbours(&spot.part, v6)).cloned()
+    fn neighbour(&self, flow: &Flow) -> Option<Spot> {
+        let stopped = self.neighbours.iter().find(|one| one.concerns(flow))?;
+        Some(stopped.spot.clone())
     }
 }
 
@@ -137,19 +127,4 @@ fn same(one: &Flow, other: &Flow) -> bool {
         && one.source.port() == other.source.port()
         && one.destination.ip() == other.destination.ip()
         && one.destination.port() == other.destination.port()
-}
-
-/// Whether rules of this part see ARP, or (`v6`) neighbour discovery.
-fn sees_neighbours(part: &Part, v6: bool) -> bool {
-    match part {
-        Part::Nft(table) => match table.family {
-            ARP | IPV4 => !v6,
-            INET | IPV6 => v6,
-            NETDEV | BRIDGE => true,
-            _ => false,
-        },
-        Part::Legacy(legacy::Family::V4, _) => !v6,
-        Part::Legacy(legacy::Family::V6, _) => v6,
-        Part::Set(_) => false,
-    }
 }

@@ -70,6 +70,8 @@ pub struct Answer {
     pub outcome: Outcome,
     /// The rule that stopped it, where it was seen.
     pub spot: Option<Spot>,
+    /// Whether a rule handed a packet of it to a program, where that was seen.
+    pub queued: bool,
 }
 
 /// What the sender of a probe saw.

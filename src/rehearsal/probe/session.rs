@@ -162,6 +162,7 @@ impl OldSession {
             flow: self.flow,
             outcome: Outcome::Silence,
             spot: None,
+            queued: false,
         };
         self.acknowledge();
         board.answer(0, &seen, Side::Host).unwrap_or(fallback)

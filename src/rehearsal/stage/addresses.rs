@@ -6,7 +6,8 @@ use rustix::io::Errno;
 
 use super::Error;
 use super::plan::{LOOPBACK, Plan};
-use super::rtnl::{CREATE_EXCLUSIVE, RTM_NEWADDR, Request, Rtnl, family};
+use crate::netlink::address::family;
+use crate::netlink::route::{CREATE_EXCLUSIVE, RTM_NEWADDR, Request, Rtnl};
 use crate::rehearsal::host::{Address, Host};
 
 const IFA_ADDRESS: u16 = 1;

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use super::Error;
 use super::plan::{Idle, LOOPBACK, Plan, Wire};
-use super::rtnl::{CREATE_EXCLUSIVE, RTM_NEWLINK, Request, Rtnl};
+use crate::netlink::route::{CREATE_EXCLUSIVE, RTM_NEWLINK, Request, Rtnl};
 use crate::netns::NetNs;
 
 const IFLA_ADDRESS: u16 = 1;

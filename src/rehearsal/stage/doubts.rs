@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use rustix::io::Errno;
+
 use super::plan::{LOOPBACK, Plan};
-use super::ways::{Answer, Way, is_link_local};
-use crate::rehearsal::host::{Host, Link};
+use super::ways::{Way, is_link_local};
+use crate::rehearsal::host::{Host, Link, Path};
 
 /// `IFLA_INFO_KIND` of what is carried in other packets, which may pass the same rules.
 const TUNNELS: &[&str] = &[
@@ -52,8 +54,8 @@ pub(super) fn doubt(
         ));
     }
     let path = match &way.here {
-        Answer::Path(path) => path,
-        Answer::Refused(errno) => {
+        Ok(path) => path,
+        Err(errno) => {
             let reason = std::io::Error::from(*errno);
             return Some(format!("this host has no way to {peer}: {reason}"));
         }
@@ -132,10 +134,10 @@ fn name(host: &Host, index: u32) -> String {
     link.map_or_else(|| format!("interface {index}"), |link| link.name.clone())
 }
 
-fn words(host: &Host, answer: &Answer) -> String {
+fn words(host: &Host, answer: &Result<Path, Errno>) -> String {
     match answer {
-        Answer::Refused(_) => "by no interface".to_owned(),
-        Answer::Path(path) => {
+        Err(_) => "by no interface".to_owned(),
+        Ok(path) => {
             let by = name(host, path.link);
             let via = path
                 .gateway

@@ -8,10 +8,12 @@ use super::Error;
 use super::addresses::plain;
 use super::devices::{raise_loopback, with_mac};
 use super::plan::{LOOPBACK, Plan, Wire};
-use super::routes::{RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY, RTMSG_BYTES, RTNH_F_ONLINK};
-use super::rtnl::{CREATE_EXCLUSIVE, RTM_NEWROUTE, Request, Rtnl, family, full_prefix};
+use super::routes::RTNH_F_ONLINK;
 use super::ways::is_link_local;
 use super::world::World;
+use crate::netlink::address::{family, full_prefix};
+use crate::netlink::hop::{RTA_DST, RTA_GATEWAY, RTA_OIF, RTA_PRIORITY};
+use crate::netlink::route::{CREATE_EXCLUSIVE, RTM_NEWROUTE, RTMSG_BYTES, Request, Rtnl};
 use crate::rehearsal::host::Host;
 
 const RT_TABLE_MAIN: u8 = 254;

@@ -18,7 +18,6 @@ mod neighbours;
 mod plan;
 mod ready;
 mod routes;
-mod rtnl;
 mod sysctl;
 mod ways;
 mod world;
@@ -27,14 +26,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 
+use rustix::io::Errno;
+
 use self::plan::{Plan, Wire};
 use self::ready::Events;
-use self::rtnl::Rtnl;
 use self::sysctl::Failures;
 use self::ways::{Way, Ways};
 use self::world::World;
 use super::host::Host;
-use crate::netlink;
+use crate::netlink::{self, route::Rtnl};
 use crate::netns::NetNs;
 
 /// Why there is no stage.
@@ -90,8 +90,8 @@ impl Stage {
         let mut limits = std::mem::take(&mut plan.notes);
         let server = NetNs::scratch().map_err(Error::Namespace)?;
         let world = NetNs::scratch().map_err(Error::Namespace)?;
-        let mut inside = Rtnl::inside(&server).map_err(Error::of("the server"))?;
-        let mut outside = Rtnl::inside(&world).map_err(Error::of("the world"))?;
+        let mut inside = socket_in(&server).map_err(Error::of("the server"))?;
+        let mut outside = socket_in(&world).map_err(Error::of("the world"))?;
 
         let set = |namespace: &NetNs, work: &(dyn Fn() -> Failures + Sync)| {
             namespace.enter(work).map_err(Error::Namespace)
@@ -183,7 +183,7 @@ impl Stage {
     }
 
     fn wire(&self, way: &Way) -> Option<&Wire> {
-        self.plan.wires.get(&way.here.path()?.link)
+        self.plan.wires.get(&way.here.as_ref().ok()?.link)
     }
 
     /// Why packets to and from `peer` cannot be rehearsed faithfully, whichever address of
@@ -234,6 +234,12 @@ impl Stage {
         neighbours::forget(&self.server)?;
         neighbours::forget(&self.world)
     }
+}
+
+/// A socket in `namespace`.
+fn socket_in(namespace: &NetNs) -> Result<Rtnl, netlink::Error> {
+    let opened = namespace.enter(Rtnl::here);
+    opened.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?
 }
 
 /// Peers that can be somewhere in the world, each once; IPv4 within IPv6 is IPv4.

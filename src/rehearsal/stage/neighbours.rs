@@ -1,7 +1,9 @@
 //! Neighbour tables (`struct ndmsg`, `struct ndtmsg`, `linux/neighbour.h`).
 
 use super::plan::Plan;
-use super::rtnl::{RTM_DELNEIGH, RTM_GETNEIGH, RTM_SETNEIGHTBL, Request, Rtnl};
+use crate::netlink::route::{
+    NDMSG_BYTES, RTM_DELNEIGH, RTM_GETNEIGH, RTM_SETNEIGHTBL, Request, Rtnl,
+};
 use crate::netlink::{Error, find};
 use crate::netns::NetNs;
 
@@ -20,8 +22,6 @@ const RETRANSMIT_MILLISECONDS: u64 = 100;
 const PROBES: u32 = 3;
 /// How much may wait for the answer: many probes are sent at once.
 const WAITING_BYTES: u32 = 8 << 20;
-/// Length of `struct ndmsg`, in bytes.
-const NDMSG_BYTES: usize = 12;
 const NDA_DST: u16 = 1;
 /// `NUD_NOARP | NUD_PERMANENT`.
 const NOT_LEARNED: u16 = 0xc0;
@@ -64,7 +64,7 @@ fn parameters(links: &[u32]) -> Vec<Request> {
 
 /// Forgets all neighbours that were learned in `namespace`.
 pub(super) fn forget(namespace: &NetNs) -> Result<(), Error> {
-    let mut socket = Rtnl::inside(namespace)?;
+    let mut socket = super::socket_in(namespace)?;
     let learned = socket.dump(RTM_GETNEIGH, &[0; NDMSG_BYTES], |message| {
         let header = message.payload.get(..NDMSG_BYTES)?;
         let state = u16::from_ne_bytes([header[8], header[9]]);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::rtnl::same_prefix;
 use super::ways::link_of;
+use crate::netlink::address::same_prefix;
 use crate::rehearsal::host::{Host, Link, Route};
 
 /// How many interfaces get a wire to the world.

@@ -13,17 +13,16 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 
 use super::plan::LOOPBACK;
-use super::routes::{RTA_DST, RTA_OIF, RTMSG_BYTES};
-use super::rtnl::{RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, Rtnl, address};
+use crate::netlink::address::address;
+use crate::netlink::hop::{RTA_DST, RTA_OIF};
+use crate::netlink::route::{
+    IFADDRMSG_BYTES, IFINFOMSG_BYTES, RTM_GETADDR, RTM_GETLINK, RTM_GETROUTE, RTMSG_BYTES, Rtnl,
+};
 use crate::netlink::{Error, Message, find};
 use crate::netns::NetNs;
 
 /// `RTMGRP_LINK | RTMGRP_IPV6_ROUTE`.
 const EVENTS: u32 = 0x401;
-/// Length of `struct ifinfomsg`, in bytes.
-const IFINFOMSG_BYTES: usize = 16;
-/// Length of `struct ifaddrmsg`, in bytes.
-const IFADDRMSG_BYTES: usize = 8;
 const IFLA_QDISC: u16 = 6;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;

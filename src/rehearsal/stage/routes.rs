@@ -6,25 +6,17 @@ use rustix::io::Errno;
 
 use super::Error;
 use super::plan::Plan;
-use super::rtnl::{
-    CREATE_APPEND, CREATE_EXCLUSIVE, RTM_NEWROUTE, RTM_NEWRULE, Request, Rtnl, address, same_prefix,
+use crate::netlink::address::same_prefix;
+use crate::netlink::hop::{RTA_MULTIPATH, RTNEXTHOP_BYTES};
+use crate::netlink::route::{
+    CREATE_APPEND, CREATE_EXCLUSIVE, RTM_NEWROUTE, RTM_NEWRULE, RTMSG_BYTES, Request, Rtnl,
 };
 use crate::netlink::{Attributes, find};
 use crate::rehearsal::host::{Host, Route};
 
-pub(super) const RTA_DST: u16 = 1;
-pub(super) const RTA_OIF: u16 = 4;
-pub(super) const RTA_GATEWAY: u16 = 5;
-pub(super) const RTA_PRIORITY: u16 = 6;
-const RTA_MULTIPATH: u16 = 9;
 const RTA_CACHEINFO: u16 = 12;
-pub(super) const RTA_VIA: u16 = 18;
 const RTA_EXPIRES: u16 = 23;
 const RTA_NH_ID: u16 = 30;
-/// Length of `struct rtmsg`, in bytes.
-pub(super) const RTMSG_BYTES: usize = 12;
-/// Length of `struct rtnexthop`, in bytes.
-const RTNEXTHOP_BYTES: usize = 8;
 /// The one flag of a next hop that a user sets.
 pub(super) const RTNH_F_ONLINK: u8 = 4;
 /// Length of `struct fib_rule_hdr`, in bytes.
@@ -37,13 +29,6 @@ const MANY: usize = 1000;
 const TOLD: usize = 10;
 /// A route may need others first.
 const ROUNDS: usize = 3;
-
-/// One way out of a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Hop {
-    pub(super) link: u32,
-    pub(super) gateway: Option<IpAddr>,
-}
 
 /// Brings the routes into the server namespace; gives what the kernel refused, in words.
 pub(super) fn put(
@@ -186,35 +171,4 @@ fn rule_request(raw: &[u8]) -> Option<Request> {
         request = request.number(FRA_PRIORITY, 0);
     }
     Some(request)
-}
-
-/// The ways out of a dumped route.
-pub(super) fn hops(raw: &[u8]) -> Vec<Hop> {
-    let attributes = raw.get(RTMSG_BYTES..).unwrap_or(&[]);
-    let mut found = Vec::new();
-    let link = find(attributes, RTA_OIF).and_then(|one| one.ne32());
-    found.extend(link.map(|link| Hop {
-        link,
-        gateway: gateway(attributes),
-    }));
-    let mut rest = find(attributes, RTA_MULTIPATH).map_or(&[][..], |one| one.payload);
-    while let Some(header) = rest.get(..RTNEXTHOP_BYTES) {
-        let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));
-        let Some(inner) = rest.get(RTNEXTHOP_BYTES..length) else {
-            break;
-        };
-        let link = u32::from_ne_bytes([header[4], header[5], header[6], header[7]]);
-        found.push(Hop {
-            link,
-            gateway: gateway(inner),
-        });
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or(&[]);
-    }
-    found
-}
-
-/// The next hop among the attributes of a route; `RTA_VIA` is one of another family.
-pub(super) fn gateway(attributes: &[u8]) -> Option<IpAddr> {
-    let plain = find(attributes, RTA_GATEWAY).and_then(|one| address(one.payload));
-    plain.or_else(|| address(find(attributes, RTA_VIA)?.payload.get(2..)?))
 }

@@ -7,52 +7,22 @@ use rustix::io::Errno;
 
 use super::addresses::is_usable;
 use super::plan::LOOPBACK;
-use super::routes::{RTA_DST, RTA_OIF, RTMSG_BYTES, gateway};
-use super::rtnl::{RTM_GETROUTE, RTM_NEWROUTE, Request, Rtnl, address, family, full_prefix};
-use crate::netlink::{Error, find};
-use crate::rehearsal::host::{Host, Path};
+use crate::netlink::Error;
+use crate::netlink::route::Rtnl;
+use crate::rehearsal::host::{Host, Path, Question, paths};
 
-const RTA_SRC: u16 = 2;
-const RTA_PREFSRC: u16 = 7;
 /// `RT_SCOPE_LINK`: from here on addresses are good on one link, or on this host only.
 const SCOPE_LINK: u8 = 253;
 /// How many questions are asked at most.
 const MOST: usize = 4096;
 
-/// How packets to `to` leave that come from `from`, or from an address of the kernel's choice.
-#[derive(Debug, Clone, Copy)]
-struct Question {
-    to: IpAddr,
-    from: Option<IpAddr>,
-    /// The interface, for addresses that mean nothing without one.
-    link: Option<u32>,
-}
-
-/// The kernel's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// This way.
-    Path(Path),
-    /// Not at all.
-    Refused(Errno),
-}
-
-impl Answer {
-    pub(super) const fn path(&self) -> Option<&Path> {
-        match self {
-            Self::Path(path) => Some(path),
-            Self::Refused(_) => None,
-        }
-    }
-}
-
 /// Both answers to one question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Way {
     /// The stage's.
-    pub(super) here: Answer,
+    pub(super) here: Result<Path, Errno>,
     /// The host's.
-    pub(super) host: Answer,
+    pub(super) host: Result<Path, Errno>,
 }
 
 /// The ways to each peer, by the address that packets come from.
@@ -78,8 +48,8 @@ pub(super) fn explore(server: &mut Rtnl, host: &Host, peers: &[IpAddr]) -> Resul
     // Those without an address come first, should there be too many.
     questions.sort_by_key(|question| question.from.is_some());
     questions.truncate(MOST);
-    let here = ask(server, &questions)?;
-    let there = ask(&mut Rtnl::here()?, &questions)?;
+    let here = paths(server, &questions)?;
+    let there = paths(&mut Rtnl::here()?, &questions)?;
     let mut ways = Ways::new();
     for (question, (here, host)) in questions.iter().zip(here.into_iter().zip(there)) {
         let of_peer = ways.entry(question.to).or_default();
@@ -117,48 +87,4 @@ pub(super) fn link_of(host: &Host, peer: IpAddr) -> Option<u32> {
 /// Whether it is of `fe80::/10`.
 pub(super) fn is_link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
-}
-
-fn ask(socket: &mut Rtnl, questions: &[Question]) -> Result<Vec<Answer>, Error> {
-    let requests: Vec<Request> = questions.iter().map(request).collect();
-    let mut answers = vec![Answer::Refused(Errno::NETUNREACH); questions.len()];
-    let refused = socket.exchange(&requests, |place, message| {
-        if message.kind != RTM_NEWROUTE {
-            return;
-        }
-        if let (Some(path), Some(answer)) = (path(message.payload), answers.get_mut(place)) {
-            *answer = Answer::Path(path);
-        }
-    })?;
-    for (place, errno) in refused {
-        answers[place] = Answer::Refused(errno);
-    }
-    Ok(answers)
-}
-
-fn request(question: &Question) -> Request {
-    let mut header = [0; RTMSG_BYTES];
-    header[0] = family(question.to);
-    header[1] = full_prefix(question.to);
-    header[2] = question.from.map_or(0, full_prefix);
-    let mut request = Request::new(RTM_GETROUTE, 0, &header).ip(RTA_DST, question.to);
-    if let Some(from) = question.from {
-        request = request.ip(RTA_SRC, from);
-    }
-    if let Some(link) = question.link {
-        request = request.number(RTA_OIF, link);
-    }
-    request
-}
-
-fn path(payload: &[u8]) -> Option<Path> {
-    let attributes = payload.get(RTMSG_BYTES..)?;
-    let link = find(attributes, RTA_OIF)?.ne32()?;
-    let source = find(attributes, RTA_PREFSRC).and_then(|one| address(one.payload));
-    let gateway = gateway(attributes);
-    Some(Path {
-        link,
-        gateway,
-        source,
-    })
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::plan::{Plan, Wire, invented_mac};
-use super::routes::{Hop, hops};
 use super::ways::{Ways, is_link_local};
+use crate::netlink::address::{full_prefix, same_prefix};
+use crate::netlink::hop::{Hop, hops};
 use crate::rehearsal::host::{Address, Host};
 
 /// How many gateways that no peer is behind are put at one wire.
@@ -42,7 +43,7 @@ impl World {
         for peer in peers {
             let of_peer = ways.get(peer).into_iter().flatten();
             let mut hops: Vec<Hop> = Vec::new();
-            for path in of_peer.filter_map(|(_, way)| way.here.path()) {
+            for path in of_peer.filter_map(|(_, way)| way.here.as_ref().ok()) {
                 let hop = Hop {
                     link: path.link,
                     gateway: path.gateway,
@@ -153,9 +154,8 @@ fn prefix_on(own: &[&Address], ip: IpAddr) -> u8 {
     if is_link_local(ip) {
         return 64;
     }
-    let covers =
-        |own: &&&Address| super::rtnl::same_prefix(own.peer.unwrap_or(own.ip), ip, own.prefix);
-    let full = super::rtnl::full_prefix(ip);
+    let covers = |own: &&&Address| same_prefix(own.peer.unwrap_or(own.ip), ip, own.prefix);
+    let full = full_prefix(ip);
     own.iter().find(covers).map_or(full, |own| own.prefix)
 }
 

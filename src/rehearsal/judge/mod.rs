@@ -1,57 +1,25 @@
-//! What follows from what was seen. Pure.
+//! What follows from what was seen.
+
+mod under;
+mod verdict;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use super::advice::{Advised, advise};
-use super::limits::{Limit, Limited, Limits, Live, limits, sends_on};
+use super::limits::{Limited, Live, limits, sends_on};
 use super::plan::Ask;
 use super::probe::Outcome;
 use super::rehearse::{Rehearsal, Seen};
-use super::report::{Decision, Remedy, Report, Requirement, Row, Session, Standing, Verdict};
-use super::source::{self, Sources};
-use super::{Flow, Protocol};
+use super::report::{Report, Requirement, Row, Session, Standing};
+use super::source::Sources;
 use crate::candidate::Kind;
+pub use under::Heard;
+use under::{Under, unknown, words};
+use verdict::{met, remedy, verdict};
 
 /// What is said of a probe that has no answer at all.
 const UNTRIED: &str = "it was not tried";
-/// Stands for the port of a new connection.
-const EPHEMERAL_PORT: u16 = 50_022;
-
-/// What became of one probe, and why.
-#[derive(Debug, Clone)]
-pub struct Heard {
-    /// What its sender saw.
-    pub outcome: Outcome,
-    /// How it was sent.
-    pub flow: Flow,
-    /// The rule that stopped it.
-    pub decision: Option<Decision>,
-    /// What became of the same probe where there are no rules, if that was asked.
-    pub unruled: Option<Outcome>,
-}
-
-impl Heard {
-    /// How that stands. `was_open`: it got through the rules from before, so it is the
-    /// change that stops it. `forwards`: these rules send packets on to other hosts.
-    #[must_use]
-    pub fn standing(&self, was_open: bool, forwards: bool) -> Standing {
-        let by = self.decision.clone();
-        let unruled = self.unruled == Some(Outcome::Answered) && !forwards;
-        let by_rules = by.is_some() || was_open || unruled;
-        match &self.outcome {
-            Outcome::Answered => Standing::Open,
-            Outcome::Rejected if by_rules => Standing::Rejected { by },
-            Outcome::Silence if by_rules => Standing::Blocked { by },
-            Outcome::Rejected | Outcome::Silence => unknown(if forwards {
-                "it gets no answer here; the rules may forward it"
-            } else {
-                "it gets no answer here even without any rules"
-            }),
-            Outcome::Unsent(reason) => unknown(reason),
-        }
-    }
-}
 
 /// How everything stands, and what follows.
 #[must_use]
@@ -78,11 +46,13 @@ pub fn report(
             seen,
             limits: limits_of(rehearsal.checkpoint),
             forwards: sends_on(rehearsal.checkpoint),
+            programs: live.programs,
         }),
         after: Under {
             seen: &after,
             limits: limits_of(rules),
             forwards: sends_on(rules),
+            programs: live.programs,
         },
     };
     let advised = Advised {
@@ -107,13 +77,6 @@ pub fn report(
         not_rehearsed: judge.not_rehearsed(),
         milliseconds: 0,
     }
-}
-
-/// What was seen under one ruleset, and what of it cannot be trusted.
-struct Under<'a> {
-    seen: &'a Seen,
-    limits: Limits,
-    forwards: bool,
 }
 
 struct Judge<'a> {
@@ -218,104 +181,5 @@ impl Judge<'_> {
         let mut seen = BTreeSet::new();
         lines.retain(|line| seen.insert(line.clone()));
         lines
-    }
-}
-
-impl Under<'_> {
-    /// How an ask stands. What looks open is not called open where the rehearsal cannot know.
-    fn stand(&self, ask: &Ask, heard: &Heard, was_open: bool) -> Standing {
-        if let Some(doubt) = self.seen.doubts.get(&(ask.remote, ask.local)) {
-            return unknown(doubt);
-        }
-        let standing = heard.standing(was_open, self.forwards);
-        if standing != Standing::Open {
-            return standing;
-        }
-        let (side, flow) = (ask.probe.side, &heard.flow);
-        let hardware = || {
-            let is_false = self.seen.false_macs.contains(&ask.remote);
-            is_false.then(|| self.limits.hardware(side, flow)).flatten()
-        };
-        match self.limits.doubt(side, flow).or_else(hardware) {
-            Some(limit) => unknown(words(limit)),
-            None => standing,
-        }
-    }
-}
-
-/// Whether all of `standings` are open; `None` where that is not known.
-fn met(standings: &[(IpAddr, Standing)]) -> Option<bool> {
-    let closed = |standing: &Standing| {
-        matches!(
-            standing,
-            Standing::Blocked { .. } | Standing::Rejected { .. }
-        )
-    };
-    if standings.iter().any(|(_, one)| closed(one)) {
-        return Some(false);
-    }
-    let open = |(_, one): &(IpAddr, Standing)| *one == Standing::Open;
-    (!standings.is_empty() && standings.iter().all(open)).then_some(true)
-}
-
-fn verdict(session: Option<&Session>, requirements: &[Requirement]) -> Verdict {
-    let parts = session.map_or_else(Vec::new, |session| vec![&session.old, &session.login]);
-    let closed = |standing: &&&Standing| {
-        matches!(
-            standing,
-            Standing::Blocked { .. } | Standing::Rejected { .. }
-        )
-    };
-    if parts.iter().any(|one| closed(&one)) {
-        Verdict::Lockout
-    } else if requirements.iter().any(|one| one.met == Some(false)) {
-        Verdict::Unmet
-    } else if session.is_none() || parts.iter().any(|one| **one != Standing::Open) {
-        Verdict::Unknown
-    } else {
-        Verdict::Safe
-    }
-}
-
-/// What to add, from what stopped the login, or else the session.
-fn remedy(
-    login: &Standing,
-    old: &Standing,
-    ask: &Ask,
-    sources: &Sources,
-    kinds: &[Kind],
-) -> Option<Remedy> {
-    let decision = |standing: &Standing| match standing {
-        Standing::Rejected { by } | Standing::Blocked { by } => by.clone(),
-        Standing::Open | Standing::NotRehearsed { .. } => None,
-    };
-    let decision = decision(login).or_else(|| decision(old))?;
-    let old_died = matches!(old, Standing::Blocked { .. } | Standing::Rejected { .. });
-    source::remedy(&decision, Some(&flow(ask)), old_died, sources, kinds)
-}
-
-/// The first packet that `ask` sends, with a port that a new connection may have.
-fn flow(ask: &Ask) -> Flow {
-    let mut source = ask.probe.source;
-    if source.port() == 0 && ask.probe.protocol != Protocol::Icmp {
-        source.set_port(EPHEMERAL_PORT);
-    }
-    Flow {
-        protocol: ask.probe.protocol,
-        source,
-        destination: ask.probe.destination,
-    }
-}
-
-fn words(limit: &Limit) -> String {
-    match (&limit.file, limit.line) {
-        (Some(file), Some(line)) => format!("{file}:{line}: {}", limit.message),
-        (Some(_) | None, _) => limit.message.clone(),
-    }
-}
-
-fn unknown(reason: impl Into<String>) -> Standing {
-    Standing::NotRehearsed {
-        reason: reason.into(),
     }
 }

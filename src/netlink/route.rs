@@ -5,23 +5,43 @@ use std::net::IpAddr;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
-use crate::netlink::{Builder, Error, Message, Socket};
-use crate::netns::NetNs;
+use super::address::octets;
+use super::{Builder, Error, Message, Socket};
 
-pub(super) const RTM_NEWLINK: u16 = 16;
-pub(super) const RTM_GETLINK: u16 = 18;
-pub(super) const RTM_NEWADDR: u16 = 20;
-pub(super) const RTM_GETADDR: u16 = 22;
-pub(super) const RTM_NEWROUTE: u16 = 24;
-pub(super) const RTM_GETROUTE: u16 = 26;
-pub(super) const RTM_DELNEIGH: u16 = 29;
-pub(super) const RTM_GETNEIGH: u16 = 30;
-pub(super) const RTM_NEWRULE: u16 = 32;
-pub(super) const RTM_SETNEIGHTBL: u16 = 67;
+/// `RTM_NEWLINK`.
+pub const RTM_NEWLINK: u16 = 16;
+/// `RTM_GETLINK`.
+pub const RTM_GETLINK: u16 = 18;
+/// `RTM_NEWADDR`.
+pub const RTM_NEWADDR: u16 = 20;
+/// `RTM_GETADDR`.
+pub const RTM_GETADDR: u16 = 22;
+/// `RTM_NEWROUTE`.
+pub const RTM_NEWROUTE: u16 = 24;
+/// `RTM_GETROUTE`.
+pub const RTM_GETROUTE: u16 = 26;
+/// `RTM_DELNEIGH`.
+pub const RTM_DELNEIGH: u16 = 29;
+/// `RTM_GETNEIGH`.
+pub const RTM_GETNEIGH: u16 = 30;
+/// `RTM_NEWRULE`.
+pub const RTM_NEWRULE: u16 = 32;
+/// `RTM_GETRULE`.
+pub const RTM_GETRULE: u16 = 34;
+/// `RTM_SETNEIGHTBL`.
+pub const RTM_SETNEIGHTBL: u16 = 67;
+/// Length of `struct ifinfomsg` (family, padding, type, index, flags, changed flags), in bytes.
+pub const IFINFOMSG_BYTES: usize = 16;
+/// Length of `struct ifaddrmsg` (family, length of the prefix, flags, scope, interface), in bytes.
+pub const IFADDRMSG_BYTES: usize = 8;
+/// Length of `struct rtmsg` (family, lengths of destination and source, TOS, table, protocol, scope, type, flags), in bytes.
+pub const RTMSG_BYTES: usize = 12;
+/// Length of `struct ndmsg` (family, padding, interface, state, flags, type), in bytes.
+pub const NDMSG_BYTES: usize = 12;
 /// `NLM_F_CREATE | NLM_F_EXCL`.
-pub(super) const CREATE_EXCLUSIVE: u16 = 0x600;
+pub const CREATE_EXCLUSIVE: u16 = 0x600;
 /// `NLM_F_CREATE | NLM_F_APPEND`.
-pub(super) const CREATE_APPEND: u16 = 0xc00;
+pub const CREATE_APPEND: u16 = 0xc00;
 /// `NLM_F_DUMP`.
 const DUMP: u16 = 0x300;
 const NLM_F_REQUEST: u16 = 1;
@@ -34,125 +54,80 @@ const DUMP_ATTEMPTS: usize = 10;
 
 /// One message without its `nlmsghdr`.
 #[derive(Debug, Clone)]
-pub(super) struct Request {
+pub struct Request {
     kind: u16,
     flags: u16,
     /// Family header and attributes.
-    pub(super) body: Builder,
+    pub body: Builder,
 }
 
 impl Request {
     /// A message of type `kind` that starts with `header`; `flags` are `NLM_F_*`.
-    pub(super) fn new(kind: u16, flags: u16, header: &[u8]) -> Self {
+    #[must_use]
+    pub fn new(kind: u16, flags: u16, header: &[u8]) -> Self {
         let mut body = Builder::new();
         body.append(header);
         Self { kind, flags, body }
     }
 
     /// With a number in the machine's byte order.
-    pub(super) fn number(mut self, attribute: u16, value: u32) -> Self {
+    #[must_use]
+    pub fn number(mut self, attribute: u16, value: u32) -> Self {
         self.body.put(attribute, &value.to_ne_bytes());
         self
     }
 
     /// With a string.
-    pub(super) fn text(mut self, attribute: u16, value: &str) -> Self {
+    #[must_use]
+    pub fn text(mut self, attribute: u16, value: &str) -> Self {
         self.body.put_text(attribute, value);
         self
     }
 
     /// With an address.
-    pub(super) fn ip(mut self, attribute: u16, value: IpAddr) -> Self {
+    #[must_use]
+    pub fn ip(mut self, attribute: u16, value: IpAddr) -> Self {
         self.body.put(attribute, &octets(value));
         self
     }
 
     /// With bytes.
-    pub(super) fn bytes(mut self, attribute: u16, value: &[u8]) -> Self {
+    #[must_use]
+    pub fn bytes(mut self, attribute: u16, value: &[u8]) -> Self {
         self.body.put(attribute, value);
         self
     }
 }
 
-/// The bytes of an address in network byte order.
-pub(super) fn octets(ip: IpAddr) -> Vec<u8> {
-    match ip {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    }
-}
-
-/// `AF_INET` or `AF_INET6`.
-pub(super) const fn family(ip: IpAddr) -> u8 {
-    match ip {
-        IpAddr::V4(_) => 2,
-        IpAddr::V6(_) => 10,
-    }
-}
-
-/// An address of either family from its bytes.
-pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
-    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
-        return Some(IpAddr::from(four));
-    }
-    <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from)
-}
-
-/// Whether the first `prefix` bits of both addresses are the same.
-pub(super) fn same_prefix(one: IpAddr, other: IpAddr, prefix: u8) -> bool {
-    match (one, other) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => {
-            let shift = 32_u32.saturating_sub(u32::from(prefix));
-            (one.to_bits() ^ other.to_bits())
-                .checked_shr(shift)
-                .unwrap_or(0)
-                == 0
-        }
-        (IpAddr::V6(one), IpAddr::V6(other)) => {
-            let shift = 128_u32.saturating_sub(u32::from(prefix));
-            (one.to_bits() ^ other.to_bits())
-                .checked_shr(shift)
-                .unwrap_or(0)
-                == 0
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
-}
-
-/// `32` or `128`.
-pub(super) const fn full_prefix(ip: IpAddr) -> u8 {
-    match ip {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    }
-}
-
 /// A socket of rtnetlink; it keeps the namespace that it was opened in.
 #[derive(Debug)]
-pub(super) struct Rtnl {
+pub struct Rtnl {
     socket: Socket,
 }
 
 impl Rtnl {
     /// In the calling thread's network namespace.
-    pub(super) fn here() -> Result<Self, Error> {
+    ///
+    /// # Errors
+    /// As [`Socket::open`].
+    pub fn here() -> Result<Self, Error> {
         let socket = Socket::open(None)?;
         Ok(Self { socket })
     }
 
-    /// In `namespace`.
-    pub(super) fn inside(namespace: &NetNs) -> Result<Self, Error> {
-        let opened = namespace.enter(Self::here);
-        opened.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?
-    }
-
     /// Sends all requests in order: what the kernel refused, by place in `requests`.
-    pub(super) fn apply(&mut self, requests: &[Request]) -> Result<Vec<(usize, Errno)>, Error> {
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn apply(&mut self, requests: &[Request]) -> Result<Vec<(usize, Errno)>, Error> {
         self.exchange(requests, |_, _| {})
     }
 
     /// As [`Rtnl::apply`]; `each` gets every answer with the place of its request.
-    pub(super) fn exchange(
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub fn exchange(
         &mut self,
         requests: &[Request],
         mut each: impl FnMut(usize, Message<'_>),
@@ -221,30 +196,53 @@ impl Rtnl {
         }
     }
 
-    /// Lists what `read` makes of each object; a list that changed meanwhile is asked for again.
-    pub(super) fn dump<T>(
+    /// Lists what `read` makes of each object.
+    ///
+    /// # Errors
+    /// What the kernel says; [`Error::Interrupted`] for a list that kept changing.
+    pub fn dump<T>(
         &mut self,
         kind: u16,
         header: &[u8],
         read: impl Fn(Message<'_>) -> Option<T>,
     ) -> Result<Vec<T>, Error> {
-        let mut result = Err(Error::Interrupted);
-        for _ in 0..DUMP_ATTEMPTS {
+        let gather = |found: &mut Vec<T>, message: Message<'_>| found.extend(read(message));
+        match self.gather(&Request::new(kind, 0, header), gather)? {
+            (found, true) => Ok(found),
+            (_, false) => Err(Error::Interrupted),
+        }
+    }
+
+    /// Gathers the answers to a request for a list; a list that changed meanwhile is asked for
+    /// again. Whether it was the same from beginning to end at last.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn gather<T: Default>(
+        &mut self,
+        request: &Request,
+        gather: impl Fn(&mut T, Message<'_>),
+    ) -> Result<(T, bool), Error> {
+        let mut attempt = 1;
+        loop {
             let sequence = self.socket.next_sequence();
-            let mut request = Builder::new();
-            request.begin(kind, NLM_F_REQUEST | DUMP, sequence, header);
-            request.end();
-            let mut found = Vec::new();
-            let bytes = request.as_bytes();
-            let done = self.socket.request(bytes, sequence, |message| {
-                found.extend(read(message));
-            });
-            result = done.map(|()| found);
-            if !matches!(result, Err(Error::Interrupted)) {
-                break;
+            let mut datagram = Builder::new();
+            let flags = NLM_F_REQUEST | DUMP | request.flags;
+            datagram.begin(request.kind, flags, sequence, request.body.as_bytes());
+            datagram.end();
+            let mut found = T::default();
+            let done = self
+                .socket
+                .request(datagram.as_bytes(), sequence, |message| {
+                    gather(&mut found, message);
+                });
+            match done {
+                Ok(()) => return Ok((found, true)),
+                Err(Error::Interrupted) if attempt < DUMP_ATTEMPTS => attempt += 1,
+                Err(Error::Interrupted) => return Ok((found, false)),
+                Err(other) => return Err(other),
             }
         }
-        result
     }
 }
 

@@ -1,4 +1,4 @@
-//! A table's chains, rules and counters, as `iptables-save -c` prints them.
+//! A table's chains and rules, as `iptables-save -c` prints them.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,6 @@ pub struct Table {
 pub struct Chain {
     /// `ACCEPT` or `DROP`; `None` for a user-defined chain.
     pub policy: Option<String>,
-    /// How many packets met the policy.
-    pub packets: u64,
     /// The rules, in order.
     pub rules: Vec<Rule>,
 }
@@ -28,8 +26,6 @@ pub struct Chain {
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
-    /// How many packets matched.
-    pub packets: u64,
     /// Target, or chain; empty for a rule that only counts.
     pub target: String,
     /// Whether packets for a program go on where none listens (`--queue-bypass`).
@@ -43,18 +39,16 @@ impl Table {
         for line in text.lines() {
             let words = words(line);
             match words[..] {
-                [first, policy, count] if first.starts_with(':') => {
+                [first, policy, _] if first.starts_with(':') => {
                     let chain = Chain {
                         policy: (policy != "-").then(|| policy.to_owned()),
-                        packets: packets(count),
                         rules: Vec::new(),
                     };
                     table.chains.insert(first[1..].to_owned(), chain);
                 }
-                [count, "-A", name, ref rest @ ..] => {
+                [_, "-A", name, ref rest @ ..] => {
                     let chain = table.chains.entry(name.to_owned()).or_default();
                     chain.rules.push(Rule {
-                        packets: packets(count),
                         target: target(rest).to_owned(),
                         bypass: rest.contains(&"--queue-bypass"),
                     });
@@ -64,12 +58,6 @@ impl Table {
         }
         table
     }
-}
-
-/// The first number of `[packets:bytes]`.
-fn packets(count: &str) -> u64 {
-    let number = count.trim_start_matches('[').split(':').next();
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// What `-j` or `-g` names; what follows it are the target's own options.
@@ -90,21 +78,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chains_rules_and_counters_are_read() {
+    fn chains_and_rules_are_read() {
         let table = Table::read(
             "*filter\n:INPUT DROP [7:420]\n:MINE - [0:0]\n[1:60] -A INPUT -p tcp -m comment --comment \"a -j DROP\" -g MINE\n\
              [2:3] -A INPUT\n[4:5] -A MINE -m comment --comment -j -j LOG --log-prefix \"x -j y\"\nCOMMIT\n",
         );
         let (input, mine) = (&table.chains["INPUT"], &table.chains["MINE"]);
-        assert_eq!((input.policy.as_deref(), input.packets), (Some("DROP"), 7));
-        assert_eq!((mine.policy.as_deref(), mine.packets), (None, 0));
-        let of = |chain: &Chain| -> Vec<(u64, String)> {
-            let rules = chain.rules.iter();
-            rules
-                .map(|rule| (rule.packets, rule.target.clone()))
-                .collect()
+        assert_eq!(input.policy.as_deref(), Some("DROP"));
+        assert_eq!(mine.policy, None);
+        let of = |chain: &Chain| -> Vec<String> {
+            chain.rules.iter().map(|rule| rule.target.clone()).collect()
         };
-        assert_eq!(of(input), [(1, "MINE".to_owned()), (2, String::new())]);
-        assert_eq!(of(mine), [(4, "LOG".to_owned())]);
+        assert_eq!(of(input), ["MINE", ""]);
+        assert_eq!(of(mine), ["LOG"]);
     }
 }
