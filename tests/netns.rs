@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use safe_apply::exec::Run;
-use safe_apply::netns::{NetNs, interface_names};
+use safe_apply::netns::{NetNs, interface_names, interfaces};
 
 fn names(list: &[&str]) -> BTreeSet<String> {
     list.iter().map(|name| (*name).to_owned()).collect()
@@ -25,6 +25,25 @@ fn interfaces_have_the_names_asked_for() {
         })
         .unwrap();
     assert_eq!(refused, std::io::ErrorKind::ConnectionRefused);
+}
+
+#[test]
+fn interfaces_of_the_host_have_its_indexes() {
+    let host = NetNs::scratch().unwrap();
+    let devices = [("spare0", 7), ("wan0", 9)].map(|(name, index)| (name.to_owned(), index));
+    host.furnish(&devices.into()).unwrap();
+    let of_host = host.enter(|| interfaces().unwrap()).unwrap();
+    let wan = of_host["wan0"];
+    let like = host
+        .enter(|| NetNs::host_like(&names(&["new0", "wan0"])).unwrap())
+        .unwrap();
+    let found = like.enter(|| interfaces().unwrap()).unwrap();
+    assert_eq!(found["wan0"], wan, "{found:?}");
+    like.furnish(&[("spare0".to_owned(), of_host["spare0"])].into())
+        .unwrap();
+    let found = like.enter(|| interfaces().unwrap()).unwrap();
+    assert!(found.contains_key("new0"), "{found:?}");
+    assert_eq!(found["spare0"], of_host["spare0"], "{found:?}");
 }
 
 #[test]

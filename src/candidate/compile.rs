@@ -3,13 +3,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::{Candidate, Kind, LoadOptions, Resolved, load_into_namespace};
 use crate::checkpoint::Snapshot;
 use crate::escape;
 use crate::exec;
 use crate::ipset::{self, Set, Sets};
+use crate::netns::{self, NetNs};
 
 /// How candidates are compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,33 @@ pub fn compile(
         }
     }
     Ok((compiled, warnings))
+}
+
+/// Gives `namespace` the interfaces of the calling thread's network namespace that `candidates`
+/// name: nft takes `iif eth0` only where there is an `eth0`, and makes its index there of it.
+///
+/// # Errors
+/// What the kernel says; that such an interface cannot have the same index.
+pub fn furnish(namespace: &NetNs, candidates: &[Candidate]) -> Result<()> {
+    let scripts = candidates.iter().filter(|one| one.kind == Kind::Nft);
+    let texts: Vec<String> = scripts
+        .map(|one| String::from_utf8_lossy(&one.bytes).into_owned())
+        .collect();
+    if texts.is_empty() {
+        return Ok(());
+    }
+    let mut wanted = netns::interfaces()?;
+    // Other files are read by nft itself.
+    let includes = texts.iter().any(|text| text.contains("include"));
+    wanted.retain(|name, _| includes || texts.iter().any(|text| text.contains(name.as_str())));
+    namespace.furnish(&wanted)?;
+    let made = namespace.enter(netns::interfaces)??;
+    for (name, index) in &wanted {
+        if made.get(name).is_some_and(|other| other != index) {
+            bail!("interface {name} cannot have its index {index} in a scratch network namespace");
+        }
+    }
+    Ok(())
 }
 
 /// Runs the tools on the live side, where no scratch namespace can be had.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use apply::{LoadOptions, load_into_namespace};
 pub use backend::{Resolved, Task, reported_backend, resolve_backend, tool};
-pub use compile::{How, compile, run_tools_live};
+pub use compile::{How, compile, furnish, run_tools_live};
 pub use error::Error;
 pub use family::{Evidence, Family, by_name, evidence};
 pub use message::{Place, iptables_place, nft_place};

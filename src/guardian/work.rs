@@ -83,6 +83,7 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
     let compiled = match (&meta.work, scratch) {
         (work @ Work::Rules { .. }, Some(namespace)) => {
             let (candidates, how) = (copies::read_copies(transaction, work)?, copies::how(work));
+            candidate::furnish(&namespace, &candidates)?;
             let (compiled, noted) = namespace
                 .enter(|| candidate::compile(&candidates, how, &checkpoint, &private_lock))??;
             warnings.extend(noted);

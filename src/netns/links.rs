@@ -1,6 +1,6 @@
 //! Network interfaces over rtnetlink (`rtnetlink(7)`, `linux/if_link.h`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use rustix::io::Errno;
@@ -36,6 +36,14 @@ const KINDS: [&str; 3] = ["bridge", "dummy", "ifb"];
 /// # Errors
 /// What the kernel says; that the list kept changing, if it did.
 pub fn interface_names() -> io::Result<BTreeSet<String>> {
+    Ok(interfaces()?.into_keys().collect())
+}
+
+/// The same, each with its index.
+///
+/// # Errors
+/// As [`interface_names`].
+pub fn interfaces() -> io::Result<BTreeMap<String, u32>> {
     let mut socket = Socket::open(ROUTE).map_err(into_io)?;
     let mut result = Err(netlink::Error::Interrupted);
     for _ in 0..DUMP_ATTEMPTS {
@@ -47,16 +55,19 @@ pub fn interface_names() -> io::Result<BTreeSet<String>> {
     result.map_err(into_io)
 }
 
-fn dump_names(socket: &mut Socket) -> Result<BTreeSet<String>, netlink::Error> {
+fn dump_names(socket: &mut Socket) -> Result<BTreeMap<String, u32>, netlink::Error> {
     let sequence = socket.next_sequence();
     let mut request = Builder::new();
     let flags = NLM_F_REQUEST | NLM_F_DUMP;
     request.begin(RTM_GETLINK, flags, sequence, &[0; IFINFOMSG_BYTES]);
     request.end();
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     socket.request(request.as_bytes(), sequence, |message| {
         let attributes = message.payload.get(IFINFOMSG_BYTES..).unwrap_or(&[]);
-        names.extend(find(attributes, IFLA_IFNAME).map(|name| name.text()));
+        let index = message.payload.get(4..8);
+        let index = index.and_then(|bytes| bytes.try_into().ok());
+        let index = index.map_or(0, u32::from_ne_bytes);
+        names.extend(find(attributes, IFLA_IFNAME).map(|name| (name.text(), index)));
     })?;
     Ok(names)
 }
@@ -76,13 +87,18 @@ pub(super) fn raise_loopback() -> io::Result<()> {
     done.map_err(into_io)
 }
 
-/// Adds an interface of each name to the calling thread's network namespace,
-/// down and without addresses; names that are there already are left alone.
-pub(super) fn add(names: &BTreeSet<String>) -> io::Result<()> {
+/// Adds an interface of each name to the calling thread's network namespace, down and
+/// without addresses, with the index that is given (0: any); names that are there already are
+/// left alone, and so are indexes that another interface has, such as that of a tunnel that
+/// the kernel makes in each namespace.
+///
+/// The index matters: nft writes that of its own namespace into rules (`iif eth0`).
+pub(super) fn add(wanted: &BTreeMap<String, u32>) -> io::Result<()> {
     let mut socket = Socket::open(ROUTE).map_err(into_io)?;
     let existing = interface_names()?;
     let mut kinds = KINDS.as_slice();
-    for name in names.difference(&existing) {
+    let missing = (wanted.iter()).filter(|(name, _)| !existing.contains(*name));
+    for (name, index) in missing {
         if name.is_empty() || name.len() > NAME_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -91,8 +107,8 @@ pub(super) fn add(names: &BTreeSet<String>) -> io::Result<()> {
         }
         // A type that the kernel does not have is not asked for again.
         while let Some((kind, others)) = kinds.split_first() {
-            match create(&mut socket, name, kind) {
-                Ok(()) => break,
+            match create(&mut socket, name, *index, kind) {
+                Ok(()) | Err(netlink::Error::Errno(Errno::BUSY)) => break,
                 Err(netlink::Error::Errno(Errno::OPNOTSUPP)) if !others.is_empty() => {
                     kinds = others;
                 }
@@ -107,11 +123,13 @@ pub(super) fn add(names: &BTreeSet<String>) -> io::Result<()> {
     Ok(())
 }
 
-fn create(socket: &mut Socket, name: &str, kind: &str) -> Result<(), netlink::Error> {
+fn create(socket: &mut Socket, name: &str, index: u32, kind: &str) -> Result<(), netlink::Error> {
     let sequence = socket.next_sequence();
     let flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE_EXCL;
     let mut request = Builder::new();
-    request.begin(RTM_NEWLINK, flags, sequence, &[0; IFINFOMSG_BYTES]);
+    let mut header = [0; IFINFOMSG_BYTES];
+    header[4..8].copy_from_slice(&index.to_ne_bytes());
+    request.begin(RTM_NEWLINK, flags, sequence, &header);
     request.put_text(IFLA_IFNAME, name);
     request.nest(IFLA_LINKINFO, |info| info.put_text(IFLA_INFO_KIND, kind));
     request.end();

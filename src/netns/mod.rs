@@ -2,7 +2,7 @@
 
 mod links;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,7 +11,10 @@ use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
-pub use links::interface_names;
+pub use links::{interface_names, interfaces};
+
+/// Indexes from here on are of interfaces that the host has not.
+const NOT_OF_HOST: u32 = 1 << 24;
 
 /// A network namespace that lives as long as this value (or a process in it) does.
 ///
@@ -52,16 +55,30 @@ impl NetNs {
     /// A new namespace with `lo` up and an interface of each name in `devices`
     /// (at most 15 bytes each), down and without addresses: rules of family
     /// netdev and flowtables load only where the devices that they name exist.
+    /// What the calling thread's namespace has too has the same index here.
     ///
     /// # Errors
     /// As [`NetNs::scratch`]; what the kernel says to an interface, with its name.
     pub fn host_like(devices: &BTreeSet<String>) -> io::Result<Self> {
+        let host = interfaces()?;
         let namespace = Self::scratch()?;
-        namespace.enter(|| {
-            links::raise_loopback()?;
-            links::add(devices)
-        })??;
+        let of_host = devices
+            .iter()
+            .filter_map(|name| Some((name.clone(), *host.get(name)?)));
+        let others = (NOT_OF_HOST..).zip(devices);
+        let others = others.map(|(index, name)| (name.clone(), index)).collect();
+        namespace.enter(links::raise_loopback)??;
+        namespace.furnish(&of_host.collect())?;
+        namespace.furnish(&others)?;
         Ok(namespace)
+    }
+
+    /// Adds interfaces by name and index (0: any), down and without addresses, where they are missing.
+    ///
+    /// # Errors
+    /// What the kernel says to an interface, with its name.
+    pub fn furnish(&self, devices: &BTreeMap<String, u32>) -> io::Result<()> {
+        self.enter(|| links::add(devices))?
     }
 
     /// Runs `work` on a thread inside the namespace; its sockets and child

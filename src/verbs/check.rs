@@ -82,6 +82,7 @@ fn compile(
             differences.join("\n  ")
         ),
     };
+    candidate::furnish(&namespace, candidates)?;
     let (compiled, warnings) =
         namespace.enter(|| candidate::compile(candidates, how, checkpoint, &lock))??;
     for warning in warnings {
