@@ -14,7 +14,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 pub use links::{interface_names, interfaces};
 
 /// Interfaces of the host that a scratch namespace gets at most, besides those that are asked for.
-const INTERFACES_MAX: usize = 200;
+const INTERFACES_MAX: usize = 64;
 
 /// A network namespace that lives as long as this value (or a process in it) does.
 ///

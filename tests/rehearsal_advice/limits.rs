@@ -19,6 +19,8 @@ fn matches_that_a_rehearsal_does_not_show() {
         ("-m length --length 5", "length of packets"),
         ("-m dscp --dscp 5", "type of service"),
         ("-m tos --tos 8", "type of service"),
+        ("-p tcp --tcp-option 8", "TCP options"),
+        ("-p tcp --syn -m tcpmss --mss 1:1380", "TCP options"),
         ("-m osf --genre Linux -p tcp", "operating system"),
         ("-m cpu --cpu 0", "processor"),
         (
@@ -28,7 +30,7 @@ fn matches_that_a_rehearsal_does_not_show() {
     ] {
         for change in both(&format!("-A INPUT {rule} -j DROP")) {
             let limits = change.limits();
-            let first = limits.list.first().unwrap();
+            let first = limits.list.first().unwrap_or_else(|| panic!("{rule}"));
             assert!(first.message.contains(reason), "{rule}: {}", first.message);
             assert!(first.is_decisive, "{rule}");
             assert_eq!(
@@ -57,6 +59,11 @@ fn matches_that_a_rehearsal_does_not_show() {
         ("ct bytes > 5 drop", "carried"),
         ("meta length > 5 drop", "length"),
         ("ip dscp 5 drop", "type of service"),
+        ("tcp option sack-perm missing drop", "TCP options"),
+        ("tcp option timestamp exists drop", "TCP options"),
+        ("tcp option maxseg size < 1400 drop", "TCP options"),
+        ("tcp option maxseg size 1-1380 drop", "TCP options"),
+        ("ip frag-off & 0x4000 == 0 drop", "fragmented"),
         ("@ih,0,8 5 drop", "what is in packets"),
         ("@th,160,8 5 drop", "what is in packets"),
         ("osf name \"Linux\" drop", "operating system"),
@@ -68,7 +75,7 @@ fn matches_that_a_rehearsal_does_not_show() {
         ),
     ] {
         let limits = Change::new(&[], &[nft(&inet(rule))]).limits();
-        let first = limits.list.first().unwrap();
+        let first = limits.list.first().unwrap_or_else(|| panic!("{rule}"));
         assert!(first.message.contains(reason), "{rule}: {}", first.message);
         assert_eq!(first.line, Some(8), "{rule}");
         assert!(first.is_decisive && inward(&limits, 22), "{rule}");
@@ -110,6 +117,10 @@ fn what_is_as_on_the_host_is_no_limit() {
         "ip6 saddr 2001:db8::/64 drop",
         "ip protocol 6 drop",
         "icmp code 0 drop",
+        "tcp option maxseg size 1-535 drop",
+        "tcp option maxseg size < 500 drop",
+        "tcp option maxseg size != 536-65535 drop",
+        "ip frag-off & 0x1fff != 0 drop",
         "meta mark 5 drop",
         "ct mark set 1",
         "log",
@@ -158,7 +169,7 @@ fn what_is_true_now_is_only_told() {
     ] {
         for change in both(&format!("-A INPUT {rule} -j DROP")) {
             let limits = change.limits();
-            let first = limits.list.first().unwrap();
+            let first = limits.list.first().unwrap_or_else(|| panic!("{rule}"));
             assert!(first.message.contains(reason), "{rule}: {}", first.message);
             assert_eq!(first.line, Some(6), "{rule}");
             assert!(!first.is_decisive && !inward(&limits, 22), "{rule}");

@@ -153,6 +153,15 @@ impl Packet {
         self
     }
 
+    /// Which its sender may allow to be fragmented or not.
+    #[must_use]
+    pub fn fragmentable(mut self) -> Self {
+        if !self.v6 {
+            self.network[6] = None;
+        }
+        self
+    }
+
     fn put_ports(&mut self, from: Option<u16>, to: Option<u16>) {
         for (at, port) in [(0, from), (2, to)] {
             let bytes = port.map(u16::to_be_bytes);

@@ -30,6 +30,7 @@ const GLOBAL: &[&str] = &[
     "net/ipv4/ip_forward",
     "net/ipv4/ip_local_port_range",
     "net/ipv4/ip_local_reserved_ports",
+    "net/ipv4/ip_no_pmtu_disc",
     "net/ipv4/ip_nonlocal_bind",
     "net/ipv4/raw_l3mdev_accept",
     "net/ipv4/tcp_early_demux",

@@ -29,6 +29,10 @@ pub enum Feature {
     Content,
     /// Its length.
     Length,
+    /// Options of TCP.
+    Options,
+    /// Whether it may be fragmented.
+    Fragments,
     /// Type of service, DSCP, ECN.
     Service,
     /// The sender's operating system.
@@ -93,6 +97,8 @@ impl Feature {
             | Self::Hops
             | Self::Content
             | Self::Length
+            | Self::Options
+            | Self::Fragments
             | Self::Service
             | Self::Fingerprint
             | Self::Cpu
@@ -129,6 +135,10 @@ impl Feature {
             Self::Hops => "it looks at how far a packet came (TTL, hop limit)",
             Self::Content => "it looks at what is in packets",
             Self::Length => "it looks at the length of packets",
+            Self::Options => "it looks at TCP options, which are the sender's system's to choose",
+            Self::Fragments => {
+                "it looks at whether a packet may be fragmented, which its sender chooses"
+            }
             Self::Service => "it looks at the type of service (TOS, DSCP, ECN) that programs set",
             Self::Fingerprint => "it guesses the sender's operating system",
             Self::Cpu => "it looks at the processor that handles the packet",

@@ -2,6 +2,7 @@
 
 use super::feature::Feature;
 use super::names::{of_match, of_object, of_other, of_target};
+use super::senders;
 use crate::rehearsal::anatomy::{
     Anatomy, Body, Clause, Compare, Op, Origin, Rule, Verdict, ct, meta, payload_base,
 };
@@ -17,6 +18,7 @@ pub fn features(rule: &Rule, all: &Anatomy) -> Vec<Feature> {
         Body::Code(ops) => {
             for (at, op) in ops.iter().enumerate() {
                 of_op(op, all, &mut found);
+                found.extend(senders::of_op(op, ops.get(at + 1..).unwrap_or(&[])));
                 if is_link_type(op) {
                     found.push(of_link_type(ops.get(at + 1)));
                 }
@@ -201,6 +203,7 @@ fn of_words(clauses: &[Clause], found: &mut Vec<Feature>) {
         named.map_or_else(|| default.to_owned(), |one| one.value().to_owned())
     };
     for clause in clauses {
+        found.extend(senders::of_clause(clause).filter(|_| !clause.target));
         match clause.option.as_str() {
             "-m" | "--match" if !clause.target => {
                 let list = match clause.value() {

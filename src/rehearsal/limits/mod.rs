@@ -7,6 +7,7 @@ mod find;
 mod live;
 mod names;
 mod reach;
+mod senders;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

@@ -9,8 +9,8 @@ pub fn of_match(name: &str, list: &str) -> Option<Feature> {
         "tcp" | "udp" | "udplite" | "sctp" | "dccp" | "icmp" | "icmp6" | "icmpv6" | "multiport"
         | "conntrack" | "state" | "comment" | "addrtype" | "iprange" | "pkttype" | "mark"
         | "connmark" | "connlabel" | "set" | "rpfilter" | "esp" | "ah" | "frag" | "rt" | "hbh"
-        | "dst" | "ipv6header" | "mh" | "eui64" | "srh" | "bpf" | "geoip" | "cluster"
-        | "devgroup" | "tcpmss" | "standard" | "account" | "l2tp" => return None,
+        | "dst" | "ipv6header" | "mh" | "srh" | "geoip" | "cluster" | "devgroup" | "tcpmss"
+        | "standard" | "account" | "l2tp" => return None,
         "statistic" | "random" | "nth" => Feature::Chance,
         "connlimit" => Feature::Connections,
         "quota" | "nfacct" | "quota2" => Feature::Quota,
@@ -22,7 +22,7 @@ pub fn of_match(name: &str, list: &str) -> Option<Feature> {
         "policy" => Feature::Ipsec,
         "physdev" => Feature::BridgePort,
         "ttl" | "hl" => Feature::Hops,
-        "string" | "u32" | "ipp2p" | "layer7" => Feature::Content,
+        "string" | "u32" | "bpf" | "ipp2p" | "layer7" => Feature::Content,
         "length" => Feature::Length,
         "tos" | "dscp" | "ecn" => Feature::Service,
         "osf" => Feature::Fingerprint,
@@ -31,7 +31,7 @@ pub fn of_match(name: &str, list: &str) -> Option<Feature> {
         "hashlimit" => Feature::Rates(list.to_owned()),
         "limit" => Feature::Rate,
         "time" => Feature::Clock,
-        "mac" => Feature::Hardware,
+        "mac" | "eui64" => Feature::Hardware,
         "helper" => Feature::Helper,
         other => Feature::Unknown(other.to_owned()),
     })

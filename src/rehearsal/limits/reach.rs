@@ -241,7 +241,7 @@ fn packet(flow: &Flow, reply: bool, own: bool) -> Packet {
         Protocol::Icmp if v6 => ICMPV6,
         Protocol::Icmp => ICMP,
     };
-    let packet = Packet::new(ip(from), ip(to), v6, protocol);
+    let packet = Packet::new(ip(from), ip(to), v6, protocol).fragmentable();
     let packet = match flow.protocol {
         Protocol::Tcp | Protocol::Udp => packet.ports(port(from), port(to)),
         Protocol::Icmp => {
@@ -259,7 +259,7 @@ fn packet(flow: &Flow, reply: bool, own: bool) -> Packet {
 
 /// The same with addresses and ports that may be any.
 fn blurred(packet: &Packet) -> Packet {
-    let plain = Packet::new(None, None, packet.v6, packet.protocol);
+    let plain = Packet::new(None, None, packet.v6, packet.protocol).fragmentable();
     let plain = match packet.icmp_type() {
         Some((kind, _)) => plain.icmp(kind),
         None => plain.ports(None, None),
