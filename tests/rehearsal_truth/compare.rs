@@ -183,14 +183,22 @@ pub fn verdict_faults(prediction: &Prediction, truth: &Truth) -> Vec<String> {
 pub fn explained(case: &Case, front: Front, judged: &Judged) -> Option<&'static str> {
     let text = case.text();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let limits = has(&["limit", "recent", "statistic", "quota", "numgen"]);
+    let fault = judged.fault();
     match judged.kind {
-        Kind::Session if front == Front::Ssh && judged.fault() == Some(Fault::Mixed) => {
+        Kind::Session if front == Front::Ssh && fault == Some(Fault::Mixed) => {
             Some("ICMP errors about a connection that stands: ssh does not ask for them")
+        }
+        Kind::Session | Kind::Login if fault == Some(Fault::WrongBlocked) && limits => {
+            Some("limits on packets: a longer login meets what a shorter one does not")
         }
         Kind::Session | Kind::Login => None,
         Kind::In | Kind::Out | Kind::Loopback
-            if has(&["limit", "recent", "statistic", "quota", "numgen"]) =>
+            if fault == Some(Fault::Mixed) && has(&["length"]) =>
         {
+            Some("packets of another length are stopped by another rule")
+        }
+        Kind::In | Kind::Out | Kind::Loopback if limits => {
             Some("rate limits: who comes first gets through, and the probes go at once")
         }
         Kind::In | Kind::Out | Kind::Loopback => None,

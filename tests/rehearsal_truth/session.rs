@@ -1,7 +1,7 @@
 //! The session that is open across the change, and new logins: over plain TCP or over ssh.
 
 use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use safe_apply::rehearsal::Protocol;
 
 use crate::lab::{Lab, device, feed};
-use crate::probe::{PATIENT, Question, Seen, keep_errors, seen_from, was_refused};
+use crate::probe::{PATIENT, QUICK, Question, Seen, keep_errors, seen_from, was_refused};
 
 /// How long a login may take; one that is blocked before there is a connection ends after 2 s.
 const LOGIN_SECONDS: u32 = 8;
@@ -103,7 +103,7 @@ impl Session {
     /// Only what the user types: whether there is a session at all.
     fn types(&mut self) -> Seen {
         match self {
-            Self::Echo(stream) => echo(stream, PATIENT),
+            Self::Echo(stream) => echo(stream, QUICK),
             Self::Ssh(shell) => shell.echo(PATIENT),
         }
     }
@@ -162,7 +162,7 @@ fn connect(lab: &Lab, user: IpAddr, server: SocketAddr) -> Option<TcpStream> {
         .build()
         .unwrap();
     let stream = runtime.block_on(async {
-        let stream = tokio::time::timeout(PATIENT, socket.connect(server)).await;
+        let stream = tokio::time::timeout(QUICK, socket.connect(server)).await;
         stream.ok()?.ok()?.into_std().ok()
     })?;
     stream.set_nonblocking(false).unwrap();
@@ -188,6 +188,7 @@ fn hear(stream: &mut TcpStream, words: &[u8], patience: Duration) -> Seen {
         match stream.read(&mut buffer) {
             Ok(0) => return Seen::Rejected,
             Ok(length) => heard.extend(&buffer[..length]),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => return silent_or_refused(stream, &error),
         }
     }
@@ -202,7 +203,7 @@ fn silent_or_refused(stream: &TcpStream, error: &std::io::Error) -> Seen {
 }
 
 fn refused(error: &std::io::Error) -> Seen {
-    if error.kind() == std::io::ErrorKind::BrokenPipe {
+    if error.kind() == ErrorKind::BrokenPipe {
         return Seen::Rejected;
     }
     seen_from(error)

@@ -79,8 +79,10 @@ impl Tally {
     }
 
     fn judge(&self, job: &Job, outcome: &Outcome, count: bool) -> Vec<String> {
+        let case = &job.case;
         match outcome {
-            Outcome::NoLive(_) => {
+            Outcome::NoLive(said) => {
+                println!("{}: {}", case.name, said.lines().next().unwrap_or_default());
                 self.count("live rules refused by the tools");
                 Vec::new()
             }
@@ -109,7 +111,7 @@ impl Tally {
                 }
                 for one in judged {
                     let Some(fault) = one.fault() else { continue };
-                    match explained(&job.case, job.front, &one) {
+                    match explained(case, job.front, &one) {
                         Some(reason) => self.explain(reason),
                         None => faults.push(format!("{}: {one}", name(fault))),
                     }
