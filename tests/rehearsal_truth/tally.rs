@@ -101,7 +101,7 @@ impl Tally {
                 after,
                 before,
             } => {
-                let mut faults = verdict_faults(prediction, after);
+                let mut faults = verdict_faults(case, prediction, after);
                 let report = prediction.report.as_ref();
                 let judged =
                     report.map_or_else(Vec::new, |report| compare(report, after, before.as_ref()));
@@ -136,7 +136,9 @@ impl Tally {
             let key = (one.kind, one.guess, one.seen);
             *counts.matrix.entry(key).or_default() += 1;
             if one.guess == Guess::NotRehearsed {
-                let reason = one.what.split("reason: ").nth(1).unwrap_or_default();
+                // Without the rule that it is about.
+                let reason = one.what.rsplit("`: ").next().unwrap_or_default();
+                let reason = reason.rsplit("reason: ").next().unwrap_or_default();
                 *counts.unrehearsed.entry(reason.to_owned()).or_default() += 1;
             }
         }
