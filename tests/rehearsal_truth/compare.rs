@@ -145,7 +145,7 @@ pub fn compare(report: &Report, after: &Truth, before: Option<&Truth>) -> Vec<Ju
 }
 
 /// What the verdict as a whole gets wrong.
-pub fn verdict_faults(prediction: &Prediction, truth: &Truth) -> Vec<String> {
+pub fn verdict_faults(case: &Case, prediction: &Prediction, truth: &Truth) -> Vec<String> {
     let Some(report) = &prediction.report else {
         return vec![format!(
             "no report, although the rules load: {}",
@@ -153,6 +153,8 @@ pub fn verdict_faults(prediction: &Prediction, truth: &Truth) -> Vec<String> {
         )];
     };
     let mut faults = Vec::new();
+    let text = case.text();
+    let counts = LIMITS.iter().any(|word| text.contains(word));
     let expected = match report.verdict {
         Verdict::Safe => Some(0),
         Verdict::Lockout | Verdict::Unmet => Some(5),
@@ -167,7 +169,7 @@ pub fn verdict_faults(prediction: &Prediction, truth: &Truth) -> Vec<String> {
         (Verdict::Safe, Seen::Rejected | Seen::Blocked) => {
             faults.push(format!("called safe, but a login is {:?}", truth.login));
         }
-        (Verdict::Lockout, Seen::Open) if alive => {
+        (Verdict::Lockout, Seen::Open) if alive && !counts => {
             faults.push("called a lockout, but session and login work".to_owned());
         }
         (_, _) => {}
@@ -178,19 +180,30 @@ pub fn verdict_faults(prediction: &Prediction, truth: &Truth) -> Vec<String> {
     faults
 }
 
+/// Why a limit makes a login fail, and another one not.
+const PACKETS: &str = "limits on packets: a longer login meets what a shorter one does not";
+/// What rules that count, or throw dice, have in them.
+const LIMITS: [&str; 5] = ["limit", "recent", "statistic", "quota", "numgen"];
+
 /// Why a prediction may differ from what was seen, for classes of rules about which no
 /// single answer is true.
 pub fn explained(case: &Case, front: Front, judged: &Judged) -> Option<&'static str> {
     let text = case.text();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let limits = has(&LIMITS);
+    let fault = judged.fault();
     match judged.kind {
-        Kind::Session if front == Front::Ssh && judged.fault() == Some(Fault::Mixed) => {
+        Kind::Session if front == Front::Ssh && fault == Some(Fault::Mixed) => {
             Some("ICMP errors about a connection that stands: ssh does not ask for them")
         }
+        Kind::Session | Kind::Login if fault != Some(Fault::WrongOpen) && limits => Some(PACKETS),
         Kind::Session | Kind::Login => None,
         Kind::In | Kind::Out | Kind::Loopback
-            if has(&["limit", "recent", "statistic", "quota", "numgen"]) =>
+            if fault != Some(Fault::WrongOpen) && has(&["length"]) =>
         {
+            Some("a rule that looks at the length of packets")
+        }
+        Kind::In | Kind::Out | Kind::Loopback if limits => {
             Some("rate limits: who comes first gets through, and the probes go at once")
         }
         Kind::In | Kind::Out | Kind::Loopback => None,

@@ -8,7 +8,8 @@ use safe_apply::rehearsal::report::Report;
 
 use crate::case::{Case, Tool};
 use crate::lab::Lab;
-use crate::session::{Front, ssh};
+use crate::session::Front;
+use crate::ssh::ssh;
 
 /// How long an answer may take on a machine under load.
 const SECONDS: &str = "15";

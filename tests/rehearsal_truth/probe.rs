@@ -12,7 +12,7 @@ use rustix::net::{
 use safe_apply::rehearsal::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UdpSocket};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::lab::{Lab, device};
 
@@ -22,6 +22,7 @@ pub const QUICK: Duration = Duration::from_millis(800);
 pub const PATIENT: Duration = Duration::from_millis(2600);
 /// `net/if.h`: EPERM is what a sender is told whose packet the rules dropped.
 const EPERM: i32 = 1;
+const A_MOMENT: Duration = Duration::from_millis(100);
 /// What goes there; sshd takes it for another program's banner.
 const WORDS: &[u8] = b"SSH-2.0-is_anybody_there\r\n";
 
@@ -141,19 +142,28 @@ async fn ask(question: Question, socket: io::Result<Socket>, patience: Duration)
     let (answer, errors) = match socket {
         Socket::Tcp(socket) => {
             let errors = socket.as_fd().try_clone_to_owned().unwrap();
-            (
-                timeout(patience, talk(socket, question.to)).await,
-                Some(errors),
-            )
+            (timeout(patience, talk(socket, question.to)).await, errors)
         }
-        Socket::Udp(socket) => (timeout(patience, send(socket, question)).await, None),
+        Socket::Udp(socket) => {
+            let errors = OwnedFd::from(socket.try_clone().unwrap());
+            (timeout(patience, send(socket, question)).await, errors)
+        }
     };
-    match answer {
-        Err(_) if errors.is_some_and(|socket| was_refused(&socket)) => Seen::Rejected,
+    let seen = match answer {
         Err(_) => Seen::Blocked,
         Ok(Ok(())) => Seen::Open,
-        Ok(Err(error)) => seen_from(&error),
+        Ok(Err(error)) => {
+            if error.raw_os_error() == Some(EPERM) {
+                // A rule of one's own that rejects says so in a moment.
+                sleep(A_MOMENT).await;
+            }
+            seen_from(&error)
+        }
+    };
+    if seen == Seen::Blocked && was_refused(&errors) {
+        return Seen::Rejected;
     }
+    seen
 }
 
 /// Whether an ICMP error waits in the queue of a socket. One that comes back before

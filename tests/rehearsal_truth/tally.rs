@@ -79,8 +79,10 @@ impl Tally {
     }
 
     fn judge(&self, job: &Job, outcome: &Outcome, count: bool) -> Vec<String> {
+        let case = &job.case;
         match outcome {
-            Outcome::NoLive(_) => {
+            Outcome::NoLive(said) => {
+                println!("{}: {}", case.name, said.lines().next().unwrap_or_default());
                 self.count("live rules refused by the tools");
                 Vec::new()
             }
@@ -99,7 +101,7 @@ impl Tally {
                 after,
                 before,
             } => {
-                let mut faults = verdict_faults(prediction, after);
+                let mut faults = verdict_faults(case, prediction, after);
                 let report = prediction.report.as_ref();
                 let judged =
                     report.map_or_else(Vec::new, |report| compare(report, after, before.as_ref()));
@@ -109,7 +111,7 @@ impl Tally {
                 }
                 for one in judged {
                     let Some(fault) = one.fault() else { continue };
-                    match explained(&job.case, job.front, &one) {
+                    match explained(case, job.front, &one) {
                         Some(reason) => self.explain(reason),
                         None => faults.push(format!("{}: {one}", name(fault))),
                     }
@@ -134,7 +136,9 @@ impl Tally {
             let key = (one.kind, one.guess, one.seen);
             *counts.matrix.entry(key).or_default() += 1;
             if one.guess == Guess::NotRehearsed {
-                let reason = one.what.split("reason: ").nth(1).unwrap_or_default();
+                // Without the rule that it is about.
+                let reason = one.what.rsplit("`: ").next().unwrap_or_default();
+                let reason = reason.rsplit("reason: ").next().unwrap_or_default();
                 *counts.unrehearsed.entry(reason.to_owned()).or_default() += 1;
             }
         }

@@ -12,7 +12,8 @@ use crate::case::{Case, File, Tool};
 use crate::lab::{HOST, HOST_INSIDE, HOST_V6, Lab, feed, on_a_host};
 use crate::predict::{Prediction, Predictor, asked};
 use crate::probe::{Question, Seen};
-use crate::session::{Front, Session, Sshd, login, sshd};
+use crate::session::{Front, Session, login};
+use crate::ssh::{Sshd, sshd};
 
 /// What real connections saw.
 #[derive(Debug, Clone, PartialEq, Eq)]

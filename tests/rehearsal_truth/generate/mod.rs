@@ -4,7 +4,10 @@
 //! list of lists, so that proptest shrinks a failing case rule by rule, and match by match.
 
 mod iptables;
+mod matches;
 mod native;
+mod others;
+mod parts;
 mod sets;
 
 use std::net::{IpAddr, SocketAddr};

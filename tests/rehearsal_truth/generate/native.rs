@@ -5,47 +5,8 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::parts::{SETS, below};
 use super::{Family, one_of};
-
-/// Sets and maps that rules name; each table gets those that its rules name.
-const SETS: [(&str, &str); 9] = [
-    (
-        "@hosts4 ",
-        "set hosts4 {\ntype ipv4_addr\nelements = { 198.51.100.1, 10.77.0.9 }\n}\n",
-    ),
-    (
-        "@nets4 ",
-        "set nets4 {\ntype ipv4_addr\nflags interval\nelements = { 198.51.100.0/24, 10.0.0.0-10.255.255.255 }\n}\n",
-    ),
-    (
-        "@hosts6 ",
-        "set hosts6 {\ntype ipv6_addr\nelements = { 2001:db8::1 }\n}\n",
-    ),
-    (
-        "@nets6 ",
-        "set nets6 {\ntype ipv6_addr\nflags interval\nelements = { 2001:db8::/48, 2606::/16 }\n}\n",
-    ),
-    (
-        "@logins ",
-        "set logins {\ntype inet_service\nelements = { 22, 80 }\n}\n",
-    ),
-    (
-        "@pairs4 ",
-        "set pairs4 {\ntype ipv4_addr . inet_service\nflags interval\nelements = { 198.51.100.0/24 . 22, 203.0.113.9 . 20-80 }\n}\n",
-    ),
-    (
-        "@ports ",
-        "map ports {\ntype inet_service : verdict\nelements = { 22 : accept, 443 : drop, 80 : jump one }\n}\n",
-    ),
-    (
-        "@seen4 ",
-        "set seen4 {\ntype ipv4_addr\nsize 64\nflags dynamic,timeout\ntimeout 5m\n}\n",
-    ),
-    (
-        "@seen6 ",
-        "set seen6 {\ntype ipv6_addr\nsize 64\nflags dynamic,timeout\ntimeout 5m\n}\n",
-    ),
-];
 
 /// How the table's own family is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -322,16 +283,6 @@ fn table(family: Family, live: bool) -> BoxedStrategy<String> {
             format!("table {} fw {{\n{sets}{rules}", kind.word())
         })
         .boxed()
-}
-
-/// Tables below IP.
-fn below() -> BoxedStrategy<String> {
-    one_of(&[
-        "table netdev early {\nchain ingress {\ntype filter hook ingress device eth0 priority 0; policy accept;\nudp dport 53 drop\n}\n}\n",
-        "table netdev early {\nchain ingress {\ntype filter hook ingress device eth0 priority 0; policy accept;\nip saddr != 198.51.100.0/24 tcp dport 22 drop\n}\n}\n",
-        "table arp low {\nchain input {\ntype filter hook input priority 0; policy accept;\narp operation reply counter\n}\n}\n",
-        "table arp low {\nchain input {\ntype filter hook input priority 0; policy drop;\n}\n}\n",
-    ])
 }
 
 /// A script: one table, perhaps another one below IP; mostly it begins by flushing.
