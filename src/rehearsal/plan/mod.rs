@@ -66,13 +66,21 @@ pub fn plan(host: &Host, you: Option<&You>, required: &[Requirement], path: Path
     let mut taken: Vec<IpAddr> = you.iter().map(|you| you.peer.ip()).collect();
     taken.extend(required.iter().filter_map(|one| one.from));
     taken.extend(host.needs.iter().filter_map(|need| need.ip));
-    let strangers: Vec<IpAddr> = strangers(host, &taken);
+    let (strangers, away): (Vec<IpAddr>, Vec<IpAddr>) = strangers(host, &taken)
+        .into_iter()
+        .partition(|ip| path(*ip).is_some());
     let mut planner = Planner {
         host,
         path,
         plan: Plan::default(),
     };
     planner.plan.host_sockets.clone_from(&host.listening);
+    for ip in away {
+        let version = if ip.is_ipv6() { "IPv6" } else { "IPv4" };
+        planner.plan.left_out.push(format!(
+            "this host has no {version} route to the Internet: nobody from there was tried"
+        ));
+    }
     if let Some(you) = you {
         planner.login(you);
     }
