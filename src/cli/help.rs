@@ -90,8 +90,10 @@ The rules are loaded into scratch network namespaces that look like this host,
 and real packets are sent through them. The live rules are not touched.
 
 Exit status:
-  0  the rules let you in, and everything required is open
-  1  the rules do not load, or nothing could be rehearsed
+  0  the rules let you in, and everything required is open; or there is no login
+     over the network to rehearse
+  1  the rules do not load or have no way back, or whether they let you in could
+     not be rehearsed
   2  usage
   5  a lockout is predicted, or something required is blocked";
 
