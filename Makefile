@@ -41,7 +41,7 @@ demo: ## the whole story in throw-away network namespaces
 	$(CARGO) build --release --locked
 	$(BINARY) demo
 
-test: ## run the tests: SUITE=unit, SUITE=e2e, SLOW=1
+test: ## run the tests: SUITE=unit, SUITE=e2e, SUITE=rehearsal, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
 	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
 

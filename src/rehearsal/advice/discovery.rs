@@ -43,18 +43,12 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
                 .icmp(kind)
                 .hops(HOPS)
                 .in_state(Some(state::UNTRACKED));
-            let mut walk = Walk::new(&study.after, packet);
-            let Some(chain) = walk.certainly_dropped(hook) else {
+            let Some(dropped) = study.dropped(packet, hook) else {
                 continue;
             };
-            if !study.is_own(chain) {
-                continue;
-            }
-            let (end, rule) = walk.end(chain);
-            let rule = rule.map(|at| at + 1);
-            let by = study.name(end, rule);
+            let by = &dropped.by;
             let line = study.line(
-                chain,
+                dropped.chain,
                 "-p ipv6-icmp -j ACCEPT",
                 "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-advert } accept",
             );
@@ -69,7 +63,7 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
                      IPv6, whatever other rules say. Put {line} before it"
                 )
             };
-            return vec![study.about(Weight::Breaks, end, rule, message)];
+            return vec![study.about(Weight::Breaks, dropped.end, dropped.rule, message)];
         }
     }
     Vec::new()

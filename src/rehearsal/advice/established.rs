@@ -1,7 +1,7 @@
 //! Packets of open connections that are dropped.
 
-use super::study::{FLEETING_PORT, Piece, Study, Weight};
-use crate::rehearsal::anatomy::{Chain, Hook, Walk};
+use super::study::{Dropped, FLEETING_PORT, Piece, Study, Weight};
+use crate::rehearsal::anatomy::{Hook, Walk};
 
 const HTTPS: u16 = 443;
 const SSH: u16 = 22;
@@ -9,7 +9,7 @@ const SSH: u16 = 22;
 /// Says which chains drop them.
 pub fn advise(study: &Study<'_>) -> Vec<Piece> {
     let mut pieces = Vec::new();
-    let mut told: Vec<&Chain> = Vec::new();
+    let mut told: Vec<Dropped<'_>> = Vec::new();
     if study.untracks() {
         return pieces;
     }
@@ -29,18 +29,13 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
             } else {
                 packet.ack(Some(own), Some(FLEETING_PORT))
             };
-            let mut walk = Walk::new(&study.after, packet);
-            let Some(chain) = walk.certainly_dropped(hook) else {
+            let Some(dropped) = study.dropped(packet, hook) else {
                 continue;
             };
-            let same = |other: &&Chain| other.part == chain.part && other.name == chain.name;
-            if !study.is_own(chain) || told.iter().any(same) {
+            if told.iter().any(|other| dropped.is_in_chain_of(other)) {
                 continue;
             }
-            told.push(chain);
-            let (end, rule) = walk.end(chain);
-            let rule = rule.map(|at| at + 1);
-            let by = study.name(end, rule);
+            let (chain, by) = (dropped.chain, &dropped.by);
             let line = study.line(
                 chain,
                 "-m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
@@ -59,7 +54,8 @@ pub fn advise(study: &Study<'_>) -> Vec<Piece> {
                  through. Put {line} near the top of chain {}",
                 chain.name
             );
-            pieces.push(study.about(Weight::Breaks, end, rule, message));
+            pieces.push(study.about(Weight::Breaks, dropped.end, dropped.rule, message));
+            told.push(dropped);
         }
     }
     pieces

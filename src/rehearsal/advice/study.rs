@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Advised;
 use crate::candidate::Kind;
 use crate::checkpoint::{Part, owner_of};
-use crate::rehearsal::anatomy::{Anatomy, Chain, Device, Packet};
+use crate::rehearsal::anatomy::{Anatomy, Chain, Device, Hook, Packet, Walk};
 use crate::rehearsal::decide::Spot;
 use crate::rehearsal::locate::{Locator, excerpt};
 use crate::rehearsal::report::Advice;
@@ -108,6 +108,24 @@ impl<'a> Study<'a> {
         }
     }
 
+    /// Where rules of the candidate certainly drop `packet`.
+    pub fn dropped(&self, packet: Packet, hook: Hook) -> Option<Dropped<'_>> {
+        let mut walk = Walk::new(&self.after, packet);
+        let chain = walk.certainly_dropped(hook)?;
+        if !self.is_own(chain) {
+            return None;
+        }
+        let (end, rule) = walk.end(chain);
+        let rule = rule.map(|at| at + 1);
+        let by = self.name(end, rule);
+        Some(Dropped {
+            chain,
+            end,
+            rule,
+            by,
+        })
+    }
+
     /// A piece about a rule (from 1) of a chain, or about its policy.
     pub fn about(
         &self,
@@ -202,6 +220,26 @@ impl<'a> Study<'a> {
                 .iter()
                 .any(|one| one.option == "-j" && matches!(one.value(), "CT" | "NOTRACK")),
         })
+    }
+}
+
+/// Where a packet is dropped.
+#[derive(Debug)]
+pub struct Dropped<'a> {
+    /// The base chain.
+    pub chain: &'a Chain,
+    /// The chain of the rule that drops it.
+    pub end: &'a Chain,
+    /// The rule, from 1; `None` is the policy.
+    pub rule: Option<usize>,
+    /// In words.
+    pub by: String,
+}
+
+impl Dropped<'_> {
+    /// Whether the chain is the same as that of `other`.
+    pub fn is_in_chain_of(&self, other: &Dropped<'_>) -> bool {
+        other.chain.part == self.chain.part && other.chain.name == self.chain.name
     }
 }
 

@@ -83,14 +83,7 @@ fn rules(wanted: Wanted<'_>, table: &str, v6: bool) -> Option<Vec<String>> {
         return v6.then(|| vec!["-p ipv6-icmp -j ACCEPT".to_owned()]);
     };
     let states = table != "raw";
-    let mut rules = Vec::new();
-    if states && (wanted.reply || wanted.established) {
-        rules.push(ESTABLISHED.to_owned());
-    }
-    if !states || !wanted.reply {
-        rules.push(accept(flow, wanted.reply));
-    }
-    Some(rules)
+    Some(wanted.rules(states, ESTABLISHED, |reply| accept(flow, reply)))
 }
 
 fn accept(flow: &Flow, reply: bool) -> String {

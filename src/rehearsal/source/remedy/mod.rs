@@ -26,6 +26,24 @@ struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
+    /// One rule for answers and open connections, `established`, where the chain knows `states`;
+    /// and one of `accept` (which is told whether it is for answers) for what that does not let through.
+    fn rules(
+        self,
+        states: bool,
+        established: &str,
+        accept: impl Fn(bool) -> String,
+    ) -> Vec<String> {
+        let mut rules = Vec::new();
+        if states && (self.reply || self.established) {
+            rules.push(established.to_owned());
+        }
+        if !states || !self.reply {
+            rules.push(accept(self.reply));
+        }
+        rules
+    }
+
     /// The user's address.
     fn peer(flow: &Flow) -> IpAddr {
         flow.source.ip().to_canonical()

@@ -122,14 +122,7 @@ fn rules(wanted: Wanted<'_>, table: &TableId, layout: Option<&Layout>) -> Option
         return Some(lines.iter().map(|line| (*line).to_owned()).collect());
     };
     let states = matches!(table.family, INET | IP | IP6) && layout.is_none_or(knows_states);
-    let mut rules = Vec::new();
-    if states && (wanted.reply || wanted.established) {
-        rules.push(ESTABLISHED.to_owned());
-    }
-    if !states || !wanted.reply {
-        rules.push(accept(flow, wanted.reply));
-    }
-    Some(rules)
+    Some(wanted.rules(states, ESTABLISHED, |reply| accept(flow, reply)))
 }
 
 /// Whether packets get to this chain after connection tracking.
