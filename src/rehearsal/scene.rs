@@ -1,7 +1,6 @@
 //! A stage with rules on it, and packets sent through them.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -39,6 +38,8 @@ pub struct Scene {
     lock: PathBuf,
     held: Snapshot,
     tracer: Option<Tracer>,
+    /// Answers over the old session, where nobody tracks it before the change.
+    untracked: Option<Flow>,
     here: Audience,
     _there: Audience,
 }
@@ -66,6 +67,7 @@ impl Scene {
             lock: lock.to_owned(),
             held: Snapshot::default(),
             tracer: None,
+            untracked: None,
             here,
             _there: there,
         })
@@ -203,20 +205,23 @@ impl Scene {
         let world = self.stage.world();
         let session =
             OldSession::open(world, you.peer, you.dialled, device.as_deref(), SILENCE).await?;
+        let answers = Flow {
+            protocol: Protocol::Tcp,
+            source: you.local,
+            destination: you.peer,
+        };
+        let unsent = |error: anyhow::Error| Outcome::Unsent(error.to_string());
         if you.real {
-            self.as_tracked_on_the_host(you.local, you.peer)
-                .map_err(|error| Outcome::Unsent(error.to_string()))?;
+            self.as_tracked_on_the_host(answers).map_err(unsent)?;
         }
+        let tracked = (self.stage.server()).enter(|| conntrack::lookup(&answers));
+        let tracked = tracked.map_err(|error| unsent(error.into()))?;
+        self.untracked = matches!(tracked, Ok(None)).then_some(answers);
         Ok(session)
     }
 
     /// On the host, connection tracking may have forgotten the connection, or have marked it.
-    fn as_tracked_on_the_host(&self, local: SocketAddr, peer: SocketAddr) -> Result<()> {
-        let answers = Flow {
-            protocol: Protocol::Tcp,
-            source: local,
-            destination: peer,
-        };
+    fn as_tracked_on_the_host(&self, answers: Flow) -> Result<()> {
         let Ok(there) = conntrack::lookup(&answers) else {
             return Ok(());
         };
@@ -240,7 +245,30 @@ impl Scene {
 
     /// Whether data still goes both ways over the session that was open before: first what
     /// the host prints, as it does when rules are applied over that session, then what the user types.
+    ///
+    /// A packet of the user's that was on its way when the rules changed comes before all that,
+    /// and where the connection was not tracked, it may be translated: both ways have to do.
     pub async fn session_lives(&mut self, session: &mut OldSession) -> Answer {
+        let lives = self.lives(session).await;
+        let Some(answers) = self
+            .untracked
+            .filter(|_| lives.outcome == Outcome::Answered)
+        else {
+            return lives;
+        };
+        let forgotten = (self.stage.server()).enter(|| conntrack::delete(&answers));
+        if !matches!(forgotten, Ok(Ok(true))) {
+            return lives;
+        }
+        let first = session.is_alive(SILENCE, &mut Unwitnessed).await;
+        match first.outcome {
+            Outcome::Answered => lives,
+            Outcome::Silence => self.lives(session).await,
+            Outcome::Rejected | Outcome::Unsent(_) => first,
+        }
+    }
+
+    async fn lives(&mut self, session: &mut OldSession) -> Answer {
         match &mut self.tracer {
             Some(tracer) => {
                 // The host speaks first, in a flow that the user began.
