@@ -19,7 +19,7 @@ use super::scene::Scene;
 use super::source::{Sources, Teller};
 use super::you::You;
 use crate::candidate::{Candidate, How};
-use crate::checkpoint::Snapshot;
+use crate::checkpoint::{Snapshot, touched};
 use crate::nftables::Compare;
 
 /// What is rehearsed.
@@ -153,7 +153,7 @@ impl Rehearsal<'_> {
         answers.old = old;
         let mut seen = self.seen(&scene, sources, compiled, answers)?;
         drop(session);
-        seen.way_back = Some(self.way_back(&mut scene));
+        seen.way_back = Some(self.way_back(&mut scene, compiled));
         Ok(seen)
     }
 
@@ -245,14 +245,20 @@ impl Rehearsal<'_> {
         asks.filter(outside).filter_map(doubt).collect()
     }
 
-    /// Restores the checkpoint over the candidate; how it differs from what it was.
-    fn way_back(&self, scene: &mut Scene) -> Vec<String> {
-        if let Err(error) = scene.bring(self.checkpoint) {
-            return vec![format!("{error:#}")];
-        }
-        let held = scene.held();
-        let differing = self.checkpoint.differing(held, Compare::Live);
-        self.checkpoint.describe(held, &differing)
+    /// Restores the checkpoint over the candidate; how it differs from what it was. As on the
+    /// host, what packets put into sets that the candidate leaves alone is left alone.
+    fn way_back(&self, scene: &mut Scene, compiled: &Snapshot) -> Vec<String> {
+        let captured = scene
+            .load(self.checkpoint)
+            .and_then(|()| Ok(scene.stage().server().enter(Snapshot::capture)??));
+        let held = match captured {
+            Ok(held) => held,
+            Err(error) => return vec![format!("{error:#}")],
+        };
+        let touched = touched(self.checkpoint, Some(compiled), &held);
+        let mut differing = self.checkpoint.differing(&held, Compare::Live);
+        differing.retain(|part| touched.contains(part));
+        self.checkpoint.describe(&held, &differing)
     }
 
     /// The probes of `asks` where there are no rules at all.

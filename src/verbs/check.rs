@@ -1,5 +1,7 @@
 //! `safe-apply check`: rehearse; the live firewall is only read.
 
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +16,9 @@ use crate::exit::Exit;
 use crate::rehearsal::report::{self, Asked, Look, Report, Verdict};
 use crate::rehearsal::{Subject, rehearse};
 use crate::transaction::Store;
+
+/// Names of directories for lock files begin with it; the process ID follows.
+const PREFIX: &str = "check-";
 
 /// Rehearses rule files, or the live rules.
 ///
@@ -41,7 +46,7 @@ pub fn run(store: &Store, args: &Check) -> Result<Exit> {
         },
         noflush: args.loading.noflush,
     };
-    let scratch = tempfile::tempdir().context("no directory for lock files")?;
+    let scratch = directory(&store.paths().run).context("no directory for lock files")?;
     let checkpoint = Snapshot::capture().context("the rules that are live cannot be read")?;
     let compiled = if args.live {
         None
@@ -60,6 +65,32 @@ pub fn run(store: &Store, args: &Check) -> Result<Exit> {
     let report = rehearse(&subject).context("nothing could be rehearsed")?;
     show(&report, args)?;
     Ok(exit(&report))
+}
+
+/// In the runtime directory: a check that is killed leaves it behind, and the next one or a
+/// reboot removes it. Elsewhere where that cannot be.
+fn directory(run: &Path) -> std::io::Result<tempfile::TempDir> {
+    let mut check = tempfile::Builder::new();
+    let prefix = format!("{PREFIX}{}-", std::process::id());
+    check.prefix(&prefix);
+    // As the store makes it.
+    let made = DirBuilder::new().recursive(true).mode(0o755).create(run);
+    sweep(run);
+    made.and_then(|()| check.tempdir_in(run))
+        .or_else(|_| check.tempdir())
+}
+
+/// Removes what processes left behind that are no more.
+fn sweep(run: &Path) {
+    for entry in std::fs::read_dir(run).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let owner = owner.and_then(|rest| rest.split_once('-')?.0.parse::<u32>().ok());
+        if owner.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // Whoever cannot remove it leaves it to the next one.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 /// What the candidate makes of the live rules.

@@ -11,6 +11,7 @@ on_both_backends!(
     good_rules_pass,
     what_is_required_and_blocked_is_refused,
     a_killed_check_leaves_nothing,
+    sets_that_packets_fill_do_not_stand_in_the_way_back,
 );
 
 fn report(out: &str) -> Value {
@@ -146,11 +147,55 @@ fn a_killed_check_leaves_nothing(backend: Backend) {
             == 0
     });
     assert_eq!(lab.server("ip -o link | wc -l").out, links);
+    let left = "ls /run/safe-apply /tmp | grep -c -e '^check-' -e '^\\.tmp'";
     // Nobody holds the host's lock, and nothing stands in the way of the next one.
     lab.server("flock -n /run/xtables.lock true").exits(0);
     lab.server(&format!("safe-apply check --as {CLIENT} {}", lab.good_v4()))
         .exits(0);
+    // What the killed ones could not remove is gone.
+    assert_eq!(lab.server(left).out.trim(), "0");
     assert_same(&lab.rules(), &before);
+}
+
+fn sets_that_packets_fill_do_not_stand_in_the_way_back(backend: Backend) {
+    let lab = Lab::with_rules(backend);
+    lab.server("ipset create seen hash:ip").exits(0);
+    let adds = "-A INPUT -p tcp --dport 22 -j SET --add-set seen src\n";
+    let rules = GOOD_V4.replacen("-A INPUT", &format!("{adds}-A INPUT"), 1);
+    let file = lab.file("seen.v4", rules);
+    let checked = lab.ssh(&format!("safe-apply check --json {file}"));
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert_eq!(report(&checked.out)["way_back"], true);
+}
+
+#[test]
+fn an_nft_script_may_name_interfaces_by_index() {
+    let lab = Lab::with_rules(Backend::Nft);
+    let script = |device: &str| {
+        format!(
+            "flush ruleset\ntable inet f {{\nchain i {{\ntype filter hook input priority 0\n\
+             policy drop\niif {device} tcp dport {{ 22, 2222 }} accept\n}}\n}}\n"
+        )
+    };
+    let good = lab.file("good.nft", script("lan0"));
+    lab.ssh(&format!("safe-apply check {good}")).exits(0);
+    let bad = lab.file("bad.nft", script("lo"));
+    lab.ssh(&format!("safe-apply check {bad}")).exits(5);
+    let ended = lab.apply(&format!("--timeout 1 {good}")).ends();
+    ended.with(3, "rolled_back");
+}
+
+#[test]
+fn a_session_that_nobody_tracks_may_begin_to_be_translated() {
+    let lab = Lab::new(Backend::Nft);
+    let script = "table ip n {\nchain i {\ntype nat hook input priority 100\n\
+                  meta l4proto tcp snat to 203.0.113.5\n}\n}\n";
+    let file = lab.file("nat.nft", script);
+    let checked = lab.ssh(&format!("safe-apply check --json {file}"));
+    assert_eq!(checked.code, 5, "{checked:?}");
+    let report = report(&checked.out);
+    assert_eq!(report["session"]["old"]["state"], "rejected", "{report}");
+    assert_eq!(report["session"]["login"]["state"], "open", "{report}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ pub fn table(lines: &str) -> String {
 pub fn inet(rules: &str) -> String {
     format!(
         "table inet f {{\nset ports {{ type inet_service; elements = {{ 80 }}; }}\n\
-         set seen {{ type ipv4_addr; flags dynamic; }}\nchain x {{\n}}\nchain input {{\n\
+         set expiring {{ type ipv4_addr; timeout 1h; }}; set seen {{ type ipv4_addr; flags dynamic; }}\nchain x {{\n}}\nchain input {{\n\
          type filter hook input priority 0; policy drop;\n{rules}\ntcp dport 22 accept\n}}\n}}\n"
     )
 }

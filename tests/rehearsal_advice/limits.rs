@@ -179,6 +179,7 @@ fn what_is_true_now_is_only_told() {
         "limit rate over 5/second drop",
         "meta hour \"10:00\"-\"12:00\" drop",
         "ether saddr 02:00:00:00:00:01 drop",
+        "ip saddr @expiring accept",
     ] {
         let limits = Change::new(&[], &[nft(&inet(rule))]).limits();
         assert_eq!(limits.list.len(), 1, "{rule}");

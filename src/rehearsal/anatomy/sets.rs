@@ -103,6 +103,12 @@ impl Set {
         self.flags & (set::EVAL | set::TIMEOUT) != 0
     }
 
+    /// Whether what is in it does not stay for ever.
+    #[must_use]
+    pub const fn expires(&self) -> bool {
+        self.flags & set::TIMEOUT != 0
+    }
+
     /// Whether it belongs to the one rule that uses it.
     #[must_use]
     pub const fn is_anonymous(&self) -> bool {

@@ -120,6 +120,23 @@ fn is_dnat(body: &Body) -> bool {
     }
 }
 
+/// Sets of ipset with members that expire.
+pub fn expiring(rules: &Snapshot) -> Vec<Limit> {
+    let expires = |member: &String| {
+        let mut words = member.split(' ').skip_while(|word| *word != "timeout");
+        words.nth(1).is_some_and(|left| left != "0")
+    };
+    let sets = rules.sets.sets.iter();
+    sets.filter(|set| set.members.iter().any(expires))
+        .map(|set| {
+            plain(format!(
+                "members of ipset {} expire: what is true now may not be later",
+                set.name
+            ))
+        })
+        .collect()
+}
+
 /// Tables that this program does not read, and what decides about packets outside the rules.
 pub fn unread(live: &Live) -> Vec<Limit> {
     let tables = live.unread.iter().map(|tool| {

@@ -61,6 +61,8 @@ pub enum Feature {
     Rate,
     /// The time of day, the day, the date.
     Clock,
+    /// A set whose members expire.
+    Expiring(String),
     /// The hardware address.
     Hardware,
     /// Connections that a helper expects.
@@ -112,7 +114,9 @@ impl Feature {
             // What listens here answers with the sockets of its own user.
             Self::Owner => Weight::Outbound,
             Self::Recent(name) | Self::Rates(name) => Weight::Listed(name.clone()),
-            Self::Rate | Self::Clock | Self::Hardware | Self::Helper => Weight::None,
+            Self::Rate | Self::Clock | Self::Expiring(_) | Self::Hardware | Self::Helper => {
+                Weight::None
+            }
         }
     }
 
@@ -158,6 +162,9 @@ impl Feature {
             }
             Self::Rates(name) => {
                 return format!("it measures rates (hashlimit {name}), here from now on only");
+            }
+            Self::Expiring(name) => {
+                return format!("members of {name} expire: what is true now may not be later");
             }
             Self::Rate => "it has a rate limit: open means open below that rate",
             Self::Clock => "it looks at the clock: what is true now may not be later",

@@ -131,6 +131,9 @@ fn of_op(op: &Op, all: &Anatomy, found: &mut Vec<Feature>) {
             }
         }
         Op::Lookup { set, .. } => {
+            let named = set.and_then(|set| all.sets.get(set));
+            let expiring = named.filter(|set| set.expires());
+            found.extend(expiring.map(|set| Feature::Expiring(set.name.clone())));
             let object = set.and_then(|set| all.sets.get(set)?.objects);
             found.extend(object.and_then(of_object));
             for op in set

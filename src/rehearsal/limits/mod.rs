@@ -171,6 +171,7 @@ pub fn limits(input: &Limited<'_>) -> Limits {
         limits.list.push(limit);
     }
     limits.list.extend(elsewhere::forwarded(&all, &locator));
+    limits.list.extend(elsewhere::expiring(input.rules));
     limits.list.extend(elsewhere::unread(input.live));
     limits.reach = Reach::new(&all, limits.doubtful.keys().copied().collect());
     limits.all = all;
