@@ -189,7 +189,7 @@ fn an_nft_script_may_name_interfaces_by_index() {
 fn a_session_that_nobody_tracks_may_begin_to_be_translated() {
     let lab = Lab::new(Backend::Nft);
     let script = "table ip n {\nchain i {\ntype nat hook input priority 100\n\
-                  meta l4proto tcp snat to 203.0.113.5\n}\n}\n";
+                  meta l4proto tcp snat to 198.51.100.9\n}\n}\n";
     let file = lab.file("nat.nft", script);
     let checked = lab.ssh(&format!("safe-apply check --json {file}"));
     assert_eq!(checked.code, 5, "{checked:?}");
