@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::predict::Prediction;
 use crate::probe::Seen;
 use crate::session::Front;
-use crate::truth::Truth;
+use crate::truth::{SPECIFIC_PORT, Truth, expected_services};
 
 /// What a prediction is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +39,8 @@ pub struct Judged {
     pub before: bool,
     /// The row, for people.
     pub what: String,
+    /// The row itself.
+    pub row: Option<Row>,
 }
 
 /// A prediction that is not true.
@@ -100,8 +102,9 @@ const fn kind(row: &Row) -> Kind {
 /// Every prediction of a report beside its truth.
 pub fn compare(report: &Report, after: &Truth, before: Option<&Truth>) -> Vec<Judged> {
     let mut all = Vec::new();
-    let mut judge = |kind, standing: &Standing, seen, before, what: String| {
+    let mut judge = |kind, standing: &Standing, seen, before, what: String, row: Option<&Row>| {
         all.push(Judged {
+            row: row.cloned(),
             kind,
             guess: guess(standing),
             seen,
@@ -112,7 +115,7 @@ pub fn compare(report: &Report, after: &Truth, before: Option<&Truth>) -> Vec<Ju
     if let Some(session) = &report.session {
         let what = format!("{} to {}", session.peer, session.local);
         if let Some(seen) = after.session {
-            judge(Kind::Session, &session.old, seen, false, what.clone());
+            judge(Kind::Session, &session.old, seen, false, what.clone(), None);
         }
         judge(
             Kind::Login,
@@ -120,9 +123,10 @@ pub fn compare(report: &Report, after: &Truth, before: Option<&Truth>) -> Vec<Ju
             after.login,
             false,
             what.clone(),
+            None,
         );
         if let (Some(standing), Some(truth)) = (&session.login_before, before) {
-            judge(Kind::Login, standing, truth.login, true, what);
+            judge(Kind::Login, standing, truth.login, true, what, None);
         }
     }
     for (at, row) in report.rows.iter().enumerate() {
@@ -136,9 +140,16 @@ pub fn compare(report: &Report, after: &Truth, before: Option<&Truth>) -> Vec<Ju
             row.peer_address,
             row.what.as_deref().unwrap_or("-")
         );
-        judge(kind(row), &row.after, after.rows[at], false, what.clone());
+        judge(
+            kind(row),
+            &row.after,
+            after.rows[at],
+            false,
+            what.clone(),
+            Some(row),
+        );
         if let (Some(standing), Some(truth)) = (&row.before, before) {
-            judge(kind(row), standing, truth.rows[at], true, what);
+            judge(kind(row), standing, truth.rows[at], true, what, Some(row));
         }
     }
     all
@@ -176,6 +187,32 @@ pub fn verdict_faults(case: &Case, prediction: &Prediction, truth: &Truth) -> Ve
     }
     if report.session.is_none() {
         faults.push("the report has no session".to_owned());
+    }
+    faults.extend(missing_rows(case, report));
+    faults
+}
+
+/// What listens, and is not in the report.
+fn missing_rows(case: &Case, report: &Report) -> Vec<String> {
+    let mut faults = Vec::new();
+    for (protocol, address) in expected_services() {
+        for peer in [Peer::You, Peer::Stranger] {
+            let v4 = address.is_ipv4();
+            let has_row = report.rows.iter().any(|row| {
+                (row.direction, row.protocol, row.port) == (Direction::In, protocol, address.port())
+                    && row.local.is_ipv4() == v4
+                    && row.peer == peer
+            });
+            // The user has one address.
+            let is_asked = peer != Peer::You || case.user.is_ipv4() == v4;
+            // A service on one address is not reached from everywhere.
+            if is_asked && !has_row && address.port() != SPECIFIC_PORT {
+                faults.push(format!(
+                    "no row for {protocol}/{} at {address} from {peer:?}",
+                    address.port()
+                ));
+            }
+        }
     }
     faults
 }

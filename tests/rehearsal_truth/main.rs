@@ -29,6 +29,7 @@ mod probe;
 mod random;
 mod serve;
 mod session;
+mod special;
 mod specials;
 mod ssh;
 mod tally;

@@ -90,7 +90,7 @@ fn job(name: String, live_by: Tool, candidate: Vec<File>, v6: bool, front: Front
             server: SocketAddr::new(host, 22),
         },
         front,
-        before: true,
+        before: front == Front::Ssh,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::tally::Tally;
 use crate::truth::{load, services};
 
 /// Cases where nothing else is said.
-const CASES: u32 = 160;
+const CASES: u32 = 120;
 const CASES_SLOW: u32 = 2_000;
 const SEED: u64 = 1;
 /// Runners side by side, each with cases of its own.
@@ -132,7 +132,7 @@ fn fate(case: &Case) -> &'static str {
 
 #[test]
 fn generated_rules_load_and_differ() {
-    let cases: u32 = number("SAFE_APPLY_TRUTH_LOADED", 48);
+    let cases: u32 = number("SAFE_APPLY_TRUTH_LOADED", 32);
     let fates = Mutex::new(BTreeMap::<&str, u32>::new());
     let parts: Vec<u32> = (0..RUNNERS).collect();
     let failed = try_all(&parts, |part| {

@@ -9,7 +9,7 @@ use crate::compare::{Fault, Guess, Judged, Kind, compare, explained, verdict_fau
 use crate::many::Job;
 use crate::predict::Predictor;
 use crate::probe::{PATIENT, QUICK, Seen};
-use crate::truth::{Manner, Outcome, examine};
+use crate::truth::{Manner, Outcome, alone, examine};
 
 /// Counts over many cases.
 #[derive(Debug, Default)]
@@ -112,6 +112,10 @@ impl Tally {
                 for one in judged {
                     let Some(fault) = one.fault() else { continue };
                     match explained(case, job.front, &one) {
+                        // However good the reason: alone it has to be open.
+                        Some(_) if fault == Fault::WrongOpen && !is_open_alone(job, &one) => {
+                            faults.push(format!("{}, even alone: {one}", name(fault)));
+                        }
                         Some(reason) => self.explain(reason),
                         None => faults.push(format!("{}: {one}", name(fault))),
                     }
@@ -191,6 +195,11 @@ impl Tally {
         }
         text
     }
+}
+
+fn is_open_alone(job: &Job, judged: &Judged) -> bool {
+    let see = |row| alone(&job.case, row, judged.before, job.front, PATIENT);
+    judged.row.as_ref().map(see) == Some(Seen::Open)
 }
 
 const fn name(fault: Fault) -> &'static str {

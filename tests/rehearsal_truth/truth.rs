@@ -25,6 +25,9 @@ pub struct Truth {
     pub rows: Vec<Seen>,
 }
 
+/// The port of a service that listens on one address only.
+pub const SPECIFIC_PORT: u16 = 8080;
+
 /// What came of a case.
 #[derive(Debug)]
 pub enum Outcome {
@@ -72,6 +75,18 @@ pub fn examine(case: &Case, predictor: &Predictor, manner: Manner) -> Outcome {
         .into();
     }
     outcome
+}
+
+/// What a row sees that comes alone, with nobody before it whom a limit could have counted.
+pub fn alone(case: &Case, row: &Row, before: bool, front: Front, patience: Duration) -> Seen {
+    on_a_host(|lab| {
+        let _sshd = services(lab, front);
+        load(&case.live).unwrap();
+        if !before {
+            load(&case.candidate).unwrap();
+        }
+        see(lab, std::slice::from_ref(row), patience)[0]
+    })
 }
 
 fn with(lab: &Lab, case: &Case, predictor: &Predictor, manner: Manner) -> Outcome {
@@ -208,6 +223,17 @@ pub fn measure(
     let session = session.map(|session| session.alive(lab, manner.patience));
     forget_neighbours(lab);
     let login = login(lab, manner.front, case.user, case.server, manner.patience);
+    let rows = see(lab, rows, manner.patience);
+    Truth {
+        session,
+        login,
+        rows,
+    }
+}
+
+/// Asks what all rows ask, at once.
+fn see(lab: &Lab, rows: &[Row], patience: Duration) -> Vec<Seen> {
+    lab.refuse_without_limit();
     for row in rows {
         if row.direction == Direction::Out && !row.peer_address.is_loopback() {
             let peer = SocketAddr::new(row.peer_address, row.port);
@@ -216,12 +242,7 @@ pub fn measure(
     }
     let questions: Vec<_> = rows.iter().map(question).collect();
     forget_neighbours(lab);
-    let rows = lab.ask(&questions, manner.patience);
-    Truth {
-        session,
-        login,
-        rows,
-    }
+    lab.ask(&questions, patience)
 }
 
 /// They are forgotten within minutes anyhow; and a search for one that fails takes three
