@@ -9,7 +9,7 @@ use crate::checkpoint::{self, Direction, Failure, Part, Proof, Snapshot, bring, 
 use crate::connection::Known;
 use crate::nftables::Compare;
 use crate::rehearsal::report::Report;
-use crate::rehearsal::{self, Subject};
+use crate::rehearsal::{self, Subject, Wishes};
 use crate::transaction::Transaction;
 use crate::transaction::store::{Meta, Work, write_durably};
 
@@ -89,6 +89,12 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
             drop(namespace);
             match rehearse(transaction, meta, &checkpoint, &compiled, &candidates) {
                 Ok(found) => report = found,
+                // Who names an address, or what has to be open, wants to know before, not after.
+                Err(error)
+                    if meta.rehearsal.as_ref().is_some_and(Wishes::insists) && !meta.force =>
+                {
+                    return Err(error.context("what was asked for could not be rehearsed"));
+                }
                 Err(error) => warnings.push(format!("not rehearsed: {error:#}")),
             }
             if report.is_none() {

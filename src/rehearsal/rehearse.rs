@@ -238,11 +238,28 @@ impl Rehearsal<'_> {
     fn doubts(&self, scene: &Scene) -> BTreeMap<(IpAddr, IpAddr), String> {
         let doubt = |ask: &Ask| {
             let pair = (ask.remote, ask.local);
-            Some((pair, scene.stage().doubt_between(pair.0, pair.1)?))
+            let doubt = scene.stage().doubt_between(pair.0, pair.1);
+            Some((pair, doubt.or_else(|| self.crooked(scene, ask))?))
         };
         let outside = |ask: &&Ask| ask.peer != Peer::Loopback;
         let asks = self.plan.login.iter().chain(&self.plan.asks);
         asks.filter(outside).filter_map(doubt).collect()
+    }
+
+    /// Packets are sent in by the interface that answers leave by. Where the address that is
+    /// dialled is another interface's, they may come in by that one.
+    fn crooked(&self, scene: &Scene, ask: &Ask) -> Option<String> {
+        let wire = scene.stage().wire_between(ask.remote, ask.local)?;
+        let out = self.host.links.get(&scene.stage().link_of(&wire)?)?;
+        let mut owners = self.host.addresses.iter().filter(|one| one.ip == ask.local);
+        let owner = self.host.links.get(&owners.next()?.link)?;
+        let outside = owner.up && owner.mac.is_some() && owner.kind.as_deref() != Some("dummy");
+        (outside && owner.index != out.index).then(|| {
+            format!(
+                "packets for {} may come in by {}, while answers to {} leave by {}",
+                ask.local, owner.name, ask.remote, out.name
+            )
+        })
     }
 
     /// Restores the checkpoint over the candidate; how it differs from what it was. As on the

@@ -25,6 +25,14 @@ pub struct Wishes {
     pub required: Vec<Requirement>,
 }
 
+impl Wishes {
+    /// Whether more is wanted than what is rehearsed anyway.
+    #[must_use]
+    pub fn insists(&self) -> bool {
+        self.asked != Asked::default() || !self.required.is_empty()
+    }
+}
+
 /// What is to be rehearsed, and for whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Subject<'a> {

@@ -199,6 +199,32 @@ fn a_session_that_nobody_tracks_may_begin_to_be_translated() {
 }
 
 #[test]
+fn an_address_without_a_way_is_no_reason_to_go_on() {
+    let lab = Lab::with_rules(Backend::Nft);
+    let before = lab.rules();
+    let file = lab.good_v4();
+    // The server has no route beyond its own network.
+    let done = lab.server(&format!("safe-apply --as 203.0.113.77 --timeout 60 {file}"));
+    done.exits(1).says("no route to 203.0.113.77");
+    assert_same(&lab.rules(), &before);
+}
+
+#[test]
+fn packets_that_may_come_in_elsewhere_are_not_called_open() {
+    let lab = Lab::with_rules(Backend::Nft);
+    let second = "ip link add second address 02:00:00:00:00:22 type bridge; ip link set second up; \
+                  ip address add 192.0.2.2/24 dev second";
+    lab.server(second).exits(0);
+    let check = format!("safe-apply check --as 203.0.113.77 {}", lab.good_v4());
+    let route = "ip route replace 203.0.113.0/24 dev lan0";
+    lab.server(route).exits(0);
+    lab.server(&check).exits(0).says("SAFE");
+    // The address that is dialled is the second interface's now.
+    lab.server(&format!("{route} src 192.0.2.2")).exits(0);
+    lab.server(&check).exits(1).says("may come in by second");
+}
+
+#[test]
 fn an_address_may_be_named_where_there_is_no_login() {
     let lab = Lab::with_rules(Backend::Nft);
     let bad = lab.bad_v4();
