@@ -61,16 +61,16 @@ fn states() -> Vec<State> {
 /// Letters: `=` stays, `A` armed, `P` applying, `W` awaiting, `C` committed, `B` rolling
 /// back, `R` rolled back, `F` restore failed, `N` abandoned. Columns as in [`EVENTS`].
 const TABLE: [(&str, &str); 9] = [
-    //                   ready prepF begin appl+ appl- applF conf ext dead req term lost resume orph reboot restd restF retry
-    ("prepared", "AN===N==NNNNNNN=N="),
-    ("armed", "=NP==N==NNNNNNN=N="),
-    ("applying", "=B=WCB==BBBBBBB==="),
-    ("awaiting_confirm", "=B===BC=BBB==BB=B="),
-    ("committed", "=================="),
-    ("rolling_back", "============BBBRFB"),
-    ("rolled_back", "=================="),
-    ("restore_failed", "=========B==BBB==B"),
-    ("failed", "=================="),
+    //                   ready prepF rehF begin appl+ appl- applF conf ext dead req term lost resume orph reboot restd restF retry
+    ("prepared", "ANN===N==NNNNNNN=N="),
+    ("armed", "=NNP==N==NNNNNNN=N="),
+    ("applying", "=B==WCB==BBBBBBB==="),
+    ("awaiting_confirm", "=B====BC=BBB==BB=B="),
+    ("committed", "==================="),
+    ("rolling_back", "=============BBBRFB"),
+    ("rolled_back", "==================="),
+    ("restore_failed", "==========B==BBB==B"),
+    ("failed", "==================="),
 ];
 
 fn letter(state: &State) -> char {
