@@ -137,6 +137,8 @@ fn services_of(front: Front) -> Vec<(Protocol, &'static str, bool)> {
         (Protocol::Tcp, "198.51.100.2:8080", true),
         (Protocol::Udp, "0.0.0.0:53", true),
         (Protocol::Udp, "[::]:53", true),
+        (Protocol::Udp, "[::]:1194", false),
+        // A port that clients use, too.
         (Protocol::Udp, "[::]:51820", false),
     ];
     if front == Front::Echo {

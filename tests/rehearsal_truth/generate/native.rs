@@ -76,7 +76,7 @@ fn ports() -> BoxedStrategy<String> {
         "meta l4proto tcp",
         "meta l4proto { icmp, ipv6-icmp }",
         "udp dport 53",
-        "udp dport { 53, 51820 }",
+        "udp dport { 53, 1194 }",
         "udp sport 53",
         "th dport 22",
     ])
