@@ -5,10 +5,11 @@ use std::fmt;
 use safe_apply::rehearsal::report::{Direction, Peer, Report, Row, Standing, Verdict};
 
 use crate::case::Case;
+use crate::measure::Truth;
 use crate::predict::Prediction;
 use crate::probe::Seen;
 use crate::session::Front;
-use crate::truth::{SPECIFIC_PORT, Truth, expected_services};
+use crate::truth::{SPECIFIC_PORT, expected_services};
 
 /// What a prediction is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -181,7 +182,7 @@ pub fn verdict_faults(case: &Case, prediction: &Prediction, truth: &Truth) -> Ve
             faults.push(format!("called safe, but a login is {:?}", truth.login));
         }
         (Verdict::Lockout, Seen::Open) if alive && !counts => {
-            faults.push("called a lockout, but session and login work".to_owned());
+            faults.push(format!("{LOCKOUT}, but session and login work"));
         }
         (_, _) => {}
     }
@@ -221,6 +222,9 @@ fn missing_rows(case: &Case, report: &Report) -> Vec<String> {
     }
     faults
 }
+
+/// How a complaint about that verdict begins.
+pub const LOCKOUT: &str = "called a lockout";
 
 /// Why a limit makes a login fail, and another one not.
 const PACKETS: &str = "limits on packets: a longer login meets what a shorter one does not";
