@@ -14,11 +14,12 @@ use crate::lab::{
     on_a_host,
 };
 use crate::many::Job;
+use crate::measure::{Truth, measure};
 use crate::predict::{Predictor, stub};
 use crate::probe::{PATIENT, QUICK, Seen};
-use crate::session::{Front, Session as Held};
+use crate::session::{Front, Session as Held, Speaker};
 use crate::tally::Tally;
-use crate::truth::{Manner, Truth, expected_services, load, measure, services};
+use crate::truth::{Manner, expected_services, load, services};
 
 const V4: Tool = Tool::Iptables(Resolved::Nft);
 const V6: Tool = Tool::Ip6tables(Resolved::Nft);
@@ -122,6 +123,7 @@ fn honest(case: &Case) -> Report {
         front: Front::Echo,
         patience: PATIENT,
         before: false,
+        first: Speaker::Host,
     };
     let truth: Truth = on_a_host(|lab| {
         services(lab, manner.front);

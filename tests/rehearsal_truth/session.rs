@@ -22,6 +22,22 @@ pub enum Front {
     Ssh,
 }
 
+/// Who says something over the old session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaker {
+    Host,
+    User,
+}
+
+impl Speaker {
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Host => Self::User,
+            Self::User => Self::Host,
+        }
+    }
+}
+
 /// One session of the user.
 pub enum Session {
     Echo(TcpStream),
@@ -37,7 +53,7 @@ impl Session {
             Front::Ssh => Self::Ssh(Shell::start(lab, user, server)),
         };
         let mut session = session;
-        (session.types() == Seen::Open).then_some(session)
+        (session.types(QUICK) == Seen::Open).then_some(session)
     }
 
     /// The user's port, where it is known.
@@ -48,30 +64,33 @@ impl Session {
         }
     }
 
-    /// Whether data still goes both ways: first what the host says, as it does when rules are
-    /// applied over that session, then what the user types.
-    pub fn alive(&mut self, lab: &Lab, patience: Duration) -> Seen {
+    /// Whether data still goes both ways. Who speaks first may decide: the host does when rules
+    /// are applied over that session, the user when a key was just pressed.
+    pub fn alive(&mut self, lab: &Lab, first: Speaker, patience: Duration) -> Seen {
+        let (mut heard, mut typed) = (Seen::Open, Seen::Open);
+        for speaker in [first, first.other()] {
+            match speaker {
+                Speaker::Host => heard = self.hears(lab, patience),
+                Speaker::User => typed = self.types(patience),
+            }
+        }
+        if typed == Seen::Open { heard } else { typed }
+    }
+
+    fn hears(&self, lab: &Lab, patience: Duration) -> Seen {
         match self {
             Self::Echo(stream) => {
                 lab.server.say(b"listen");
-                let heard = hear(stream, b"listen", patience);
-                let typed = echo(stream, patience);
-                if typed == Seen::Open { heard } else { typed }
+                hear(stream, b"listen", patience)
             }
-            Self::Ssh(shell) => {
-                let patience = patience.max(PATIENT);
-                let heard = shell.listen(lab, patience);
-                let typed = shell.echo(patience);
-                if typed == Seen::Open { heard } else { typed }
-            }
+            Self::Ssh(shell) => shell.listen(lab, patience.max(PATIENT)),
         }
     }
 
-    /// Only what the user types: whether there is a session at all.
-    fn types(&mut self) -> Seen {
+    fn types(&mut self, patience: Duration) -> Seen {
         match self {
-            Self::Echo(stream) => echo(stream, QUICK),
-            Self::Ssh(shell) => shell.echo(PATIENT),
+            Self::Echo(stream) => echo(stream, patience),
+            Self::Ssh(shell) => shell.echo(patience.max(PATIENT)),
         }
     }
 }
@@ -122,7 +141,7 @@ fn connect(lab: &Lab, user: IpAddr, server: SocketAddr) -> Option<TcpStream> {
     Some(stream)
 }
 
-fn echo(stream: &mut TcpStream, patience: Duration) -> Seen {
+fn echo(mut stream: &TcpStream, patience: Duration) -> Seen {
     match stream.write_all(b"alive?") {
         Ok(()) => hear(stream, b"alive?", patience),
         Err(error) => refused(&error),
@@ -130,7 +149,7 @@ fn echo(stream: &mut TcpStream, patience: Duration) -> Seen {
 }
 
 /// Waits until `words` come; what came before, and late, does not matter.
-fn hear(stream: &mut TcpStream, words: &[u8], patience: Duration) -> Seen {
+fn hear(mut stream: &TcpStream, words: &[u8], patience: Duration) -> Seen {
     let until = Instant::now() + patience;
     let mut heard = Vec::<u8>::new();
     while !heard.windows(words.len()).any(|window| window == words) {

@@ -7,27 +7,12 @@ use safe_apply::candidate::Resolved;
 use crate::case::{File, Tool};
 use crate::lab::{HOST, HOST_INSIDE, HOST_V6, USER, USER_FAR, USER_INSIDE, USER_V6, USER_V6_FAR};
 use crate::probe::Seen;
+use crate::texts::{BY_MAC, NATIVE, NO_DISCOVERY, NOTRACK, PLAIN, REDIRECT};
 
 const V4: Tool = Tool::Iptables(Resolved::Nft);
 const V6: Tool = Tool::Ip6tables(Resolved::Nft);
 const OLD: Tool = Tool::Iptables(Resolved::Legacy);
 const OLD_V6: Tool = Tool::Ip6tables(Resolved::Legacy);
-
-/// Opens the login port and little else.
-const PLAIN: &str = "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\n\
-    -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n\
-    -A INPUT -p tcp --dport 22 -j ACCEPT\nCOMMIT\n";
-const REDIRECT: &str =
-    "*nat\n-A PREROUTING -p tcp --dport 2222 -j REDIRECT --to-ports 22\nCOMMIT\n";
-/// Closes everything but what comes from a hardware address.
-const BY_MAC: &str = "*filter\n:INPUT DROP\n-A INPUT -i lo -j ACCEPT\n\
-    -A INPUT -m mac --mac-source 02:00:00:00:77:01 -p tcp --dport 22 -j ACCEPT\nCOMMIT\n";
-const NOTRACK: &str = "*raw\n-A PREROUTING -p tcp --dport 22 -j CT --notrack\nCOMMIT\n";
-const NO_DISCOVERY: &str = "*filter\n:INPUT DROP\n-A INPUT -p tcp --dport 22 -j ACCEPT\n\
-    -A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n";
-const NATIVE: &str = "flush ruleset\ntable inet fw {\nchain input {\n\
-    type filter hook input priority 0; policy drop;\niif lo accept\n\
-    ct state established,related accept\nmeta l4proto ipv6-icmp accept\ntcp dport 22 accept\n}\n}\n";
 
 fn recent(rule: &str) -> String {
     format!(

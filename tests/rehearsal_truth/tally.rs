@@ -3,17 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::compare::{Fault, Guess, Judged, Kind, compare, explained, verdict_faults};
+use crate::compare::{Fault, Guess, Judged, Kind, LOCKOUT, compare, explained, verdict_faults};
 use crate::many::Job;
 use crate::predict::Predictor;
 use crate::probe::{PATIENT, QUICK, Seen};
-use crate::truth::{Manner, Outcome, alone, examine};
+use crate::session::Speaker;
+use crate::truth::{Manner, Outcome, alone, examine, session_alone};
+
+/// Why a session that is called dead may live.
+const WORSE: &str = "who speaks first decides about the old session, and the worse counts";
 
 /// Counts over many cases.
 #[derive(Debug, Default)]
 pub struct Tally {
+    tried: AtomicUsize,
     counts: Mutex<Counts>,
 }
 
@@ -48,18 +54,24 @@ impl Tally {
     /// come late. Only what is wrong both times counts.
     pub fn try_job(&self, job: &Job, predictor: &Predictor) -> Result<Outcome, String> {
         let (case, front, before) = (&job.case, job.front, job.before);
+        let first = if self.tried.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+            Speaker::Host
+        } else {
+            Speaker::User
+        };
         let manner = |patience: Duration| Manner {
             front,
             patience,
             before,
+            first,
         };
         let outcome = examine(case, predictor, manner(QUICK));
-        let faults = self.judge(job, &outcome, true);
+        let faults = self.judge(job, manner(QUICK), &outcome, true);
         if faults.is_empty() {
             return Ok(outcome);
         }
         let outcome = examine(case, predictor, manner(PATIENT));
-        let again = self.judge(job, &outcome, false);
+        let again = self.judge(job, manner(PATIENT), &outcome, false);
         if again.is_empty() {
             println!("seen only once, case {}:\n{}", case.name, faults.join("\n"));
             self.count("wrong once, right when tried again");
@@ -78,7 +90,7 @@ impl Tally {
         ))
     }
 
-    fn judge(&self, job: &Job, outcome: &Outcome, count: bool) -> Vec<String> {
+    fn judge(&self, job: &Job, manner: Manner, outcome: &Outcome, count: bool) -> Vec<String> {
         let case = &job.case;
         match outcome {
             Outcome::NoLive(said) => {
@@ -111,6 +123,18 @@ impl Tally {
                 }
                 for one in judged {
                     let Some(fault) = one.fault() else { continue };
+                    if one.kind == Kind::Session && fault == Fault::WrongBlocked {
+                        let other = manner.first.other();
+                        let other = Manner {
+                            first: other,
+                            ..manner
+                        };
+                        if session_alone(case, other) != Some(Seen::Open) {
+                            self.explain(WORSE);
+                            faults.retain(|fault| !fault.starts_with(LOCKOUT));
+                            continue;
+                        }
+                    }
                     match explained(case, job.front, &one) {
                         // However good the reason: alone it has to be open.
                         Some(_) if fault == Fault::WrongOpen && !is_open_alone(job, &one) => {

@@ -6,24 +6,15 @@ use std::time::Duration;
 
 use safe_apply::nftables::Ruleset;
 use safe_apply::rehearsal::Protocol;
-use safe_apply::rehearsal::report::{Direction, Peer, Row};
+use safe_apply::rehearsal::report::Row;
 
 use crate::case::{Case, File, Tool};
 use crate::lab::{HOST, HOST_INSIDE, HOST_V6, Lab, feed, on_a_host};
+use crate::measure::{Truth, forget_neighbours, measure, see};
 use crate::predict::{Prediction, Predictor, asked};
-use crate::probe::{Question, Seen};
-use crate::session::{Front, Session, login};
+use crate::probe::Seen;
+use crate::session::{Front, Session, Speaker};
 use crate::ssh::{Sshd, sshd};
-
-/// What real connections saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Truth {
-    /// The session that was open before; `None` when the rules did not change.
-    pub session: Option<Seen>,
-    pub login: Seen,
-    /// For each row of the report.
-    pub rows: Vec<Seen>,
-}
 
 /// The port of a service that listens on one address only.
 pub const SPECIFIC_PORT: u16 = 8080;
@@ -56,6 +47,8 @@ pub struct Manner {
     pub patience: Duration,
     /// Whether the predictions about the live rules are looked at, too.
     pub before: bool,
+    /// Who speaks first over the old session once the candidate is live.
+    pub first: Speaker,
 }
 
 /// Runs a case in a lab of its own.
@@ -75,6 +68,18 @@ pub fn examine(case: &Case, predictor: &Predictor, manner: Manner) -> Outcome {
         .into();
     }
     outcome
+}
+
+/// What becomes of the old session, and of nothing else.
+pub fn session_alone(case: &Case, manner: Manner) -> Option<Seen> {
+    on_a_host(|lab| {
+        let _sshd = services(lab, manner.front);
+        load(&case.live).unwrap();
+        let mut session = Session::open(lab, manner.front, case.user, case.server)?;
+        load(&case.candidate).unwrap();
+        forget_neighbours(lab);
+        Some(session.alive(lab, manner.first, manner.patience))
+    })
 }
 
 /// What a row sees that comes alone, with nobody before it whom a limit could have counted.
@@ -137,6 +142,8 @@ fn services_of(front: Front) -> Vec<(Protocol, &'static str, bool)> {
         (Protocol::Tcp, "198.51.100.2:8080", true),
         (Protocol::Udp, "0.0.0.0:53", true),
         (Protocol::Udp, "[::]:53", true),
+        (Protocol::Udp, "[::]:1194", false),
+        // A port that clients use, too.
         (Protocol::Udp, "[::]:51820", false),
     ];
     if front == Front::Echo {
@@ -208,66 +215,6 @@ fn still(line: &str) -> String {
         }
     }
     words.join(" ") + "\n"
-}
-
-/// Sees what there is to see: the old session, then the user's new login, then all others.
-pub fn measure(
-    lab: &Lab,
-    case: &Case,
-    session: Option<&mut Session>,
-    rows: &[Row],
-    manner: Manner,
-) -> Truth {
-    lab.refuse_without_limit();
-    forget_neighbours(lab);
-    let session = session.map(|session| session.alive(lab, manner.patience));
-    forget_neighbours(lab);
-    let login = login(lab, manner.front, case.user, case.server, manner.patience);
-    let rows = see(lab, rows, manner.patience);
-    Truth {
-        session,
-        login,
-        rows,
-    }
-}
-
-/// Asks what all rows ask, at once.
-fn see(lab: &Lab, rows: &[Row], patience: Duration) -> Vec<Seen> {
-    lab.refuse_without_limit();
-    for row in rows {
-        if row.direction == Direction::Out && !row.peer_address.is_loopback() {
-            let peer = SocketAddr::new(row.peer_address, row.port);
-            lab.listen_outside(row.protocol, peer);
-        }
-    }
-    let questions: Vec<_> = rows.iter().map(question).collect();
-    forget_neighbours(lab);
-    lab.ask(&questions, patience)
-}
-
-/// They are forgotten within minutes anyhow; and a search for one that fails takes three
-/// seconds, after which those who ask are told that there is no way, which is no answer.
-fn forget_neighbours(lab: &Lab) {
-    let forget = || {
-        let mut command = std::process::Command::new("ip");
-        feed(command.args(["neighbour", "flush", "all"]), "").unwrap();
-    };
-    forget();
-    lab.in_world(forget);
-}
-
-/// What a row asks, as a real connection.
-fn question(row: &Row) -> Question {
-    let inward = row.direction == Direction::In && row.peer != Peer::Loopback;
-    Question {
-        protocol: row.protocol,
-        inward,
-        from: inward.then_some(row.peer_address),
-        to: match row.direction {
-            Direction::In => SocketAddr::new(row.local, row.port),
-            Direction::Out => SocketAddr::new(row.peer_address, row.port),
-        },
-    }
 }
 
 /// What a complete report has to tell about, whoever the peers are: each service on an

@@ -28,7 +28,7 @@ pub fn protocols(family: Family) -> BoxedStrategy<String> {
         "-p tcp",
         "-p udp -m udp --dport 53",
         "-p udp -m udp --sport 53",
-        "-p udp -m multiport --dports 53,51820",
+        "-p udp -m multiport --dports 53,1194",
         "-p udp",
     ]);
     prop_oneof![6 => ports, 1 => icmp].boxed()

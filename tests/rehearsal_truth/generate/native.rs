@@ -5,7 +5,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::parts::{SETS, below};
+use super::parts::{SETS, below, devices};
 use super::{Family, one_of};
 
 /// How the table's own family is written.
@@ -76,7 +76,7 @@ fn ports() -> BoxedStrategy<String> {
         "meta l4proto tcp",
         "meta l4proto { icmp, ipv6-icmp }",
         "udp dport 53",
-        "udp dport { 53, 51820 }",
+        "udp dport { 53, 1194 }",
         "udp sport 53",
         "th dport 22",
     ])
@@ -112,20 +112,6 @@ fn matches(kind: Kind, family: Family) -> BoxedStrategy<String> {
         "@th,16,16 22",
     ]);
     prop_oneof![4 => states, 2 => addresses(kind, family), 2 => odd].boxed()
-}
-
-fn devices() -> BoxedStrategy<String> {
-    one_of(&[
-        "iifname \"eth0\"",
-        "iif eth0",
-        "iifname != \"eth0\"",
-        "iifname \"eth1\"",
-        "iifname \"eth*\"",
-        "iifname \"ens3\"",
-        "iif lo",
-        "iifname { \"eth0\", \"lo\" }",
-        "iifname . tcp dport { \"eth0\" . 22, \"eth1\" . 80 }",
-    ])
 }
 
 fn verdicts(kind: Kind, family: Family, inner: bool) -> BoxedStrategy<String> {

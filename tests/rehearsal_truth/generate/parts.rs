@@ -53,3 +53,18 @@ pub fn below() -> BoxedStrategy<String> {
         "table arp low {\nchain input {\ntype filter hook input priority 0; policy drop;\n}\n}\n",
     ])
 }
+
+/// Matches of the device that a packet comes in by.
+pub fn devices() -> BoxedStrategy<String> {
+    one_of(&[
+        "iifname \"eth0\"",
+        "iif eth0",
+        "iifname != \"eth0\"",
+        "iifname \"eth1\"",
+        "iifname \"eth*\"",
+        "iifname \"ens3\"",
+        "iif lo",
+        "iifname { \"eth0\", \"lo\" }",
+        "iifname . tcp dport { \"eth0\" . 22, \"eth1\" . 80 }",
+    ])
+}
