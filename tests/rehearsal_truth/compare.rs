@@ -229,7 +229,14 @@ pub const LOCKOUT: &str = "called a lockout";
 /// Why a limit makes a login fail, and another one not.
 const PACKETS: &str = "limits on packets: a longer login meets what a shorter one does not";
 /// What rules that count, or throw dice, have in them.
-const LIMITS: [&str; 5] = ["limit", "recent", "statistic", "quota", "numgen"];
+const LIMITS: [&str; 6] = [
+    "limit",
+    "recent",
+    "statistic",
+    "quota",
+    "numgen",
+    "ct count",
+];
 
 /// Why a prediction may differ from what was seen, for classes of rules about which no
 /// single answer is true.

@@ -170,12 +170,12 @@ async fn ask(question: Question, socket: io::Result<Socket>, patience: Duration)
 /// `connect(2)` has returned, as it may in a lab, goes nowhere else.
 pub fn was_refused(socket: impl AsFd) -> bool {
     let mut buffer = [0; 64];
-    recv(
-        socket,
-        &mut buffer[..],
-        RecvFlags::ERRQUEUE | RecvFlags::DONTWAIT,
-    )
-    .is_ok()
+    let flags = RecvFlags::ERRQUEUE | RecvFlags::DONTWAIT;
+    let mut found = false;
+    while recv(&socket, &mut buffer[..], flags).is_ok() {
+        found = true;
+    }
+    found
 }
 
 async fn talk(socket: TcpSocket, to: SocketAddr) -> io::Result<()> {

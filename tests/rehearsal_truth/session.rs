@@ -65,15 +65,19 @@ impl Session {
     }
 
     /// Whether data still goes both ways. Who speaks first may decide: the host does when rules
-    /// are applied over that session, the user when a key was just pressed.
+    /// are applied over that session, the user when a key was just pressed. What the user types
+    /// in vain is sent again by TCP, and may get through once the host has spoken.
     pub fn alive(&mut self, lab: &Lab, first: Speaker, patience: Duration) -> Seen {
-        let (mut heard, mut typed) = (Seen::Open, Seen::Open);
-        for speaker in [first, first.other()] {
-            match speaker {
-                Speaker::Host => heard = self.hears(lab, patience),
-                Speaker::User => typed = self.types(patience),
-            }
-        }
+        let early = match first {
+            Speaker::Host => Seen::Blocked,
+            Speaker::User => self.types(patience),
+        };
+        let heard = self.hears(lab, patience);
+        let typed = match early {
+            // An ICMP error ends no connection that stands.
+            Seen::Blocked | Seen::Rejected => self.types(patience),
+            Seen::Open => early,
+        };
         if typed == Seen::Open { heard } else { typed }
     }
 
