@@ -60,6 +60,14 @@ pub fn survey(store: &Store, retry_failed: bool) -> Result<Survey> {
     let Some(_lock) = lock else {
         return Ok(Survey::Pending);
     };
+    Ok(Survey::Quiet(settle_all(store, retry_failed)?))
+}
+
+/// Settles what is not settled; the caller holds the lock.
+///
+/// # Errors
+/// When a transaction cannot be settled.
+pub fn settle_all(store: &Store, retry_failed: bool) -> Result<Vec<Settled>> {
     let mut settled = Vec::new();
     let all = store.list()?;
     let newest = all
@@ -84,7 +92,7 @@ pub fn survey(store: &Store, retry_failed: bool) -> Result<Survey> {
         settled.push(settle(store, transaction, last)?);
     }
     lock::forget(store.paths());
-    Ok(Survey::Quiet(settled))
+    Ok(settled)
 }
 
 /// What to do about a transaction of which nobody can tell how it ended.
