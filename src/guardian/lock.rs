@@ -109,8 +109,9 @@ pub fn successor_lives(paths: &Paths) -> bool {
     let Some(pids) = pids(paths) else {
         return false;
     };
-    let (transaction, Some(pid)) = (pids.transaction, pids.successor) else {
-        return guardian_unit::is_up(pids.transaction.as_str());
+    let transaction = pids.transaction;
+    let Some(pid) = pids.successor else {
+        return guardian_unit::is_up(transaction.as_str());
     };
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
         let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();

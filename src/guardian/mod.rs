@@ -17,7 +17,6 @@ mod restore;
 mod stop;
 pub mod stopped;
 pub mod successor;
-pub mod successor;
 mod timer;
 mod vitals;
 mod work;

@@ -90,10 +90,17 @@ impl Vitals {
         let mut words = Vec::new();
         if now >= self.sign_due {
             words.push(Word::Alive);
-            self.sign_due = now + self.watchdog.map_or(SELDOM, |period| period / SIGNS_PER_PERIOD);
+            self.sign_due = now
+                + self
+                    .watchdog
+                    .map_or(SELDOM, |period| period / SIGNS_PER_PERIOD);
         }
         if now >= self.line_due || self.told.as_ref() != Some(&view) {
-            words.push(Word::Status(line::line(&view, now_ms, chrono::Local::now())));
+            words.push(Word::Status(line::line(
+                &view,
+                now_ms,
+                chrono::Local::now(),
+            )));
             self.line_due = now + line::holds_for(&view, now_ms).unwrap_or(SELDOM);
             self.told = Some(view);
         }

@@ -45,19 +45,39 @@ impl Entry {
 const fn kind(notice: &Notice) -> (&'static str, &'static str, Level) {
     match notice {
         Notice::Prepared => ("prepared", "9c3da4a9d1dd5f836d9c85aa8711d4a3", Level::Debug),
-        Notice::Rehearsed { .. } => ("rehearsed", "814cae9769b3dbe190637fb67032d508", Level::Debug),
+        Notice::Rehearsed { .. } => (
+            "rehearsed",
+            "814cae9769b3dbe190637fb67032d508",
+            Level::Debug,
+        ),
         Notice::Armed => ("armed", "9ff35c8f7b1655bb73a2deba1ba41d13", Level::Debug),
         Notice::Applying { .. } => ("applying", "547d398d64f8d3034cb94fc3485b307a", Level::Debug),
         Notice::Live { .. } => ("live", "27d970f043e333db98de572306e8e1f8", Level::Info),
-        Notice::Connection { .. } => ("connection", "87a280abb7e78ced8404f250a6e19b0a", Level::Debug),
+        Notice::Connection { .. } => (
+            "connection",
+            "87a280abb7e78ced8404f250a6e19b0a",
+            Level::Debug,
+        ),
         Notice::Extended { .. } => ("extended", "ccefa9f10e2bdec0d2e207e25e07303a", Level::Info),
         Notice::Refused { .. } => ("refused", "c5f41a7971ef9685663fc2e526b5e80d", Level::Warn),
         Notice::Confirmed { .. } => ("confirmed", "354d0d0d06c107e7876d2fc105e7fc06", Level::Info),
         Notice::Committed { .. } => ("committed", "a3ebecf3a70450d2847d9ff173aef38e", Level::Info),
         Notice::Persisted { .. } => ("persisted", "e68eeb890bb65ee8356cbc4936faf7d2", Level::Info),
-        Notice::RollingBack { .. } => ("rolling_back", "bd772c91aee5ae1bc7e755b4d2d2fc58", Level::Warn),
-        Notice::RolledBack { .. } => ("rolled_back", "76a772c13a24bb4bc8ab8747e0742dcf", Level::Warn),
-        Notice::RestoreFailed { .. } => ("restore_failed", "f24292161a8c37233c3e3522aa832cb9", Level::Error),
+        Notice::RollingBack { .. } => (
+            "rolling_back",
+            "bd772c91aee5ae1bc7e755b4d2d2fc58",
+            Level::Warn,
+        ),
+        Notice::RolledBack { .. } => (
+            "rolled_back",
+            "76a772c13a24bb4bc8ab8747e0742dcf",
+            Level::Warn,
+        ),
+        Notice::RestoreFailed { .. } => (
+            "restore_failed",
+            "f24292161a8c37233c3e3522aa832cb9",
+            Level::Error,
+        ),
         Notice::Failed { .. } => ("failed", "39005e2197e959ae306852b62ac64f8a", Level::Warn),
         Notice::Drift { .. } => ("drift", "1cd71701c1821b76ceb74a69e7e02c0f", Level::Warn),
         Notice::Warning { .. } => ("warning", "fba671e1371d495397de17b0ab32d6b7", Level::Warn),
@@ -169,7 +189,11 @@ mod tests {
             let entry = Entry::new(&id(), "armed", &notice);
             let json = serde_json::to_value(&notice).unwrap();
             assert_eq!(json["event"], entry.event);
-            assert!(ids.insert(entry.message_id), "{} is used twice", entry.event);
+            assert!(
+                ids.insert(entry.message_id),
+                "{} is used twice",
+                entry.event
+            );
             let row = format!("| `{}` | `{}` |", entry.event, entry.message_id);
             assert!(README.contains(&row), "README.md lacks: {row}");
         }
@@ -184,7 +208,10 @@ mod tests {
             saved: "here".to_owned(),
         };
         let message = Entry::new(&id(), "rolling_back", &notice).message;
-        assert!(message.starts_with("20261122-121643-k7: Others changed"), "{message}");
+        assert!(
+            message.starts_with("20261122-121643-k7: Others changed"),
+            "{message}"
+        );
         assert!(message.len() < 32 * 1024, "{}", message.len());
         assert!(!message.contains('\u{1b}'), "nothing steers a terminal");
         assert!(message.ends_with("more lines"), "{message}");

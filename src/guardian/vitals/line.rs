@@ -11,7 +11,9 @@ use crate::transaction::State;
 #[must_use]
 pub fn line(view: &View, now_ms: u64, now: DateTime<Local>) -> String {
     match &view.state {
-        State::Prepared => "taking the checkpoint, rehearsing; the firewall is untouched".to_owned(),
+        State::Prepared => {
+            "taking the checkpoint, rehearsing; the firewall is untouched".to_owned()
+        }
         State::Armed => "armed; the firewall is untouched".to_owned(),
         State::Applying => "the new rules are being applied".to_owned(),
         State::AwaitingConfirm => awaiting(view, now_ms, now),
