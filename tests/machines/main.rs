@@ -34,3 +34,4 @@
 #[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
 mod selftest;
+mod units;
