@@ -15,6 +15,7 @@ mod rootfs;
 mod session;
 mod spec;
 mod terminal;
+mod transactions;
 
 pub use client::Client;
 pub use command::{Output, eventually};
