@@ -107,6 +107,37 @@ fn without_the_unit_file_it_is_a_transient_unit_with_the_same_settings() {
 }
 
 #[test]
+fn an_older_systemd_gets_as_many_settings_as_it_knows() {
+    let it = Guarded::new(server());
+    // /usr/sbin comes before /usr/bin, where the real one is.
+    let older = it.machine.share_file(
+        "systemd-run",
+        "#!/bin/bash
+        for word; do
+            case $word in
+                --property=OOMPolicy=* | --property=ProtectHostname=*)
+                    echo \"Unknown assignment: ${word#--property=}\" >&2
+                    exit 1 ;;
+            esac
+        done
+        exec /usr/bin/systemd-run \"$@\"\n",
+    );
+    it.machine
+        .exec(&format!(
+            "install -m 0755 {older} /usr/sbin/systemd-run && \
+             rm /usr/lib/systemd/system/safe-apply-guardian@.service && systemctl daemon-reload"
+        ))
+        .exits(0);
+    let pending = it.apply("--timeout 10m /lab/bad.v4");
+    let unit = pending.unit.replace('@', "-");
+    assert_eq!(it.property(&unit, "ProtectHostname"), "no");
+    assert_eq!(it.property(&unit, "NoNewPrivileges"), "yes");
+    it.machine.exec("safe-apply rollback").exits(0);
+    pending.client.ends().with(4, "rolled_back");
+    it.is_as_before();
+}
+
+#[test]
 fn its_status_shows_what_is_left_and_the_line_to_type() {
     let it = Guarded::new(server());
     let pending = it.apply("--timeout 30s /lab/good.v4");
