@@ -6,6 +6,7 @@ use super::{report, require_root};
 use crate::client::out;
 use crate::exit::Exit;
 use crate::guardian::recover::{Settled, Survey, boot_files, survey};
+use crate::login_notice;
 use crate::transaction::{State, Store};
 
 /// Settles everything that has no living guardian.
@@ -24,6 +25,7 @@ pub fn run(store: &Store) -> Result<Exit> {
         Survey::Quiet(settled) => settled,
     };
     settled.extend(boot_files(store)?);
+    login_notice::tell_again(store)?;
     if settled.is_empty() {
         out("Nothing was left behind.");
     }
