@@ -1,21 +1,27 @@
 # `make help` lists the targets. Nothing needs to be configured.
 
 PREFIX ?= /usr/local
-DESTDIR ?=
+export DESTDIR ?=
 CARGO ?= cargo
 
-BINDIR = $(PREFIX)/bin
-MANDIR = $(PREFIX)/share/man/man1
-UNITDIR = $(PREFIX)/lib/systemd/system
-BASHDIR = $(PREFIX)/share/bash-completion/completions
-ZSHDIR = $(PREFIX)/share/zsh/site-functions
-FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
+# What is installed, and from where, is listed in packaging/files.
+export BINDIR = $(PREFIX)/bin
+export LIBDIR = $(PREFIX)/lib
+export UNITDIR = $(LIBDIR)/systemd/system
+export DATADIR = $(PREFIX)/share
+export ZSHDIR = $(DATADIR)/zsh/site-functions
+export SYSCONFDIR = /etc
 
+# The profile of the binary that is installed and packed; PROFILE=dev is the fast one, for tests.
+PROFILE ?= release
 TARGET = $(or $(CARGO_TARGET_DIR),target)
-BINARY = $(TARGET)/release/safe-apply
-DOCS = $(TARGET)/docs
-UNITS = safe-apply-guardian@.service safe-apply-recover.service safe-apply-recheck.service
-SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*/*.sh)
+export BINARY = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/safe-apply
+export DOCS = $(TARGET)/docs
+STAGE = target/stage
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*/*.sh packaging/*.sh packaging/debian/p*)
+
+CARGO_DEB = 3.8.0
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
 TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze
@@ -31,10 +37,10 @@ THREADS ?= 8
 MACHINES ?= 3
 SELECT = $(if $(SUITE),$(if $(filter unit,$(SUITE)),--lib,--test '$(SUITE)*'),)
 
-.PHONY: build docs demo test test-machines bench install uninstall lint clean help
+.PHONY: build docs demo test test-machines bench install uninstall stage deb lint clean help
 
 build: ## build the release binary, the man pages and the completions (default)
-	$(CARGO) build --release --locked
+	$(CARGO) build --profile $(PROFILE) --locked
 	$(MAKE) --no-print-directory docs
 
 docs:
@@ -49,9 +55,11 @@ test: ## run the tests: SUITE=unit, SUITE=e2e, SUITE=rehearsal, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
 	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
 
-test-machines: ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
+test-machines: deb ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
 	tests/install-packages.sh $(MACHINES_NEEDS)
-	RUST_TEST_THREADS=$(MACHINES) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked --test machines -- $(SUITE)
+	deb=$$(ls -t target/debian/*.deb | head -n 1) && \
+	SAFE_APPLY_DEB="$(CURDIR)/$$deb" RUST_TEST_THREADS=$(MACHINES) $(if $(SLOW),SAFE_APPLY_SLOW=1) \
+	    $(CARGO) test --locked --test machines -- $(SUITE)
 
 bench: ## compare with iptables-restore, iptables-save and nft -f
 	tests/install-packages.sh $(BENCH_NEEDS)
@@ -60,25 +68,26 @@ bench: ## compare with iptables-restore, iptables-save and nft -f
 # As root after `make` as somebody else: builds only what is missing.
 install: ## install under PREFIX (/usr/local), below DESTDIR
 	test -x '$(BINARY)' -a -d '$(DOCS)' || $(MAKE) --no-print-directory build
-	install -D -m 0755 '$(BINARY)' '$(DESTDIR)$(BINDIR)/safe-apply'
-	install -d '$(DESTDIR)$(UNITDIR)' '$(DESTDIR)$(MANDIR)'
-	for unit in $(UNITS); do \
-	    sed 's|@BINDIR@|$(BINDIR)|g' "systemd/$$unit" > '$(DESTDIR)$(UNITDIR)'/"$$unit" && \
-	    chmod 0644 '$(DESTDIR)$(UNITDIR)'/"$$unit" || exit 1; \
-	done
-	install -m 0644 '$(DOCS)'/*.1 '$(DESTDIR)$(MANDIR)/'
-	install -D -m 0644 '$(DOCS)/safe-apply.bash' '$(DESTDIR)$(BASHDIR)/safe-apply'
-	install -D -m 0644 '$(DOCS)/_safe-apply' '$(DESTDIR)$(ZSHDIR)/_safe-apply'
-	install -D -m 0644 '$(DOCS)/safe-apply.fish' '$(DESTDIR)$(FISHDIR)/safe-apply.fish'
+	packaging/install.sh install
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
 	    echo 'To settle, at boot, what a power cut leaves behind:'; \
 	    echo '  systemctl daemon-reload && systemctl enable safe-apply-recover.service safe-apply-recheck.service'; \
 	fi
 
-uninstall: ## remove what install installed; transactions in /var/lib/safe-apply stay
-	rm -f '$(DESTDIR)$(BINDIR)/safe-apply' $(foreach unit,$(UNITS),'$(DESTDIR)$(UNITDIR)/$(unit)')
-	rm -f '$(DESTDIR)$(MANDIR)/safe-apply.1' '$(DESTDIR)$(MANDIR)'/safe-apply-*.1
-	rm -f '$(DESTDIR)$(BASHDIR)/safe-apply' '$(DESTDIR)$(ZSHDIR)/_safe-apply' '$(DESTDIR)$(FISHDIR)/safe-apply.fish'
+uninstall: ## remove what install installed; changed settings and /var/lib/safe-apply stay
+	packaging/install.sh uninstall
+
+# The tree that the packages are made of.
+stage:
+	$(MAKE) --no-print-directory build PROFILE='$(PROFILE)'
+	rm -rf '$(STAGE)'
+	$(MAKE) --no-print-directory install PROFILE='$(PROFILE)' PREFIX=/usr DESTDIR='$(CURDIR)/$(STAGE)' \
+	    ZSHDIR=/usr/share/zsh/vendor-completions
+	strip '$(STAGE)/usr/bin/safe-apply'
+
+deb: stage ## make a Debian package, target/debian/*.deb: PROFILE=dev for a quick one
+	$(CARGO) deb --version 2>/dev/null | grep -qwF '$(CARGO_DEB)' || $(CARGO) install --locked --debug cargo-deb@$(CARGO_DEB)
+	$(CARGO) deb --no-build --no-strip --locked --output target/debian/
 
 lint: ## format check, clippy, shellcheck
 	tests/install-packages.sh shellcheck
