@@ -13,6 +13,7 @@ package_of() {
         ssh) echo openssh-client ;;
         sshd) echo openssh-server ;;
         systemd-analyze) echo systemd ;;
+        rpmbuild) echo rpm ;;
         *) echo "$1" ;;
     esac
 }
