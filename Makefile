@@ -15,13 +15,17 @@ export SYSCONFDIR = /etc
 # The profile of the binary that is installed and packed; PROFILE=dev is the fast one, for tests.
 PROFILE ?= release
 TARGET = $(or $(CARGO_TARGET_DIR),target)
-export BINARY = $(TARGET)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/safe-apply
+BUILT = $(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/safe-apply
+export BINARY = $(TARGET)/$(BUILT)
 export DOCS = $(TARGET)/docs
-STAGE = target/stage
+STAGE = $(CURDIR)/target/stage
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*/*.sh packaging/*.sh packaging/debian/p*)
 
 CARGO_DEB = 3.8.0
+# A musl target links a static binary as well, where rustup has it.
+STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
+STATIC = $(TARGET)/$(STATIC_TARGET)/$(BUILT)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
 TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze
@@ -37,7 +41,7 @@ THREADS ?= 8
 MACHINES ?= 3
 SELECT = $(if $(SUITE),$(if $(filter unit,$(SUITE)),--lib,--test '$(SUITE)*'),)
 
-.PHONY: build docs demo test test-machines bench install uninstall stage deb lint clean help
+.PHONY: build docs demo test test-machines bench install uninstall stage deb rpm static lint clean help
 
 build: ## build the release binary, the man pages and the completions (default)
 	$(CARGO) build --profile $(PROFILE) --locked
@@ -78,16 +82,26 @@ uninstall: ## remove what install installed; changed settings and /var/lib/safe-
 	packaging/install.sh uninstall
 
 # The tree that the packages are made of.
-stage:
-	$(MAKE) --no-print-directory build PROFILE='$(PROFILE)'
+stage: docs
 	rm -rf '$(STAGE)'
-	$(MAKE) --no-print-directory install PROFILE='$(PROFILE)' PREFIX=/usr DESTDIR='$(CURDIR)/$(STAGE)' \
-	    ZSHDIR=/usr/share/zsh/vendor-completions
+	$(MAKE) --no-print-directory install BINARY='$(BINARY)' PREFIX=/usr ZSHDIR='$(ZSHDIR)' DESTDIR='$(STAGE)'
 	strip '$(STAGE)/usr/bin/safe-apply'
 
-deb: stage ## make a Debian package, target/debian/*.deb: PROFILE=dev for a quick one
+deb: ## make a Debian package, target/debian/*.deb: PROFILE=dev for a quick one
+	$(CARGO) build --profile $(PROFILE) --locked
+	$(MAKE) --no-print-directory stage ZSHDIR=/usr/share/zsh/vendor-completions
 	$(CARGO) deb --version 2>/dev/null | grep -qwF '$(CARGO_DEB)' || $(CARGO) install --locked --debug cargo-deb@$(CARGO_DEB)
 	$(CARGO) deb --no-build --no-strip --locked --output target/debian/
+
+rpm: static ## make an RPM of the static binary, target/rpm/*/*.rpm
+	tests/install-packages.sh rpmbuild
+	$(MAKE) --no-print-directory stage BINARY='$(STATIC)' ZSHDIR=/usr/share/zsh/site-functions
+	rpmbuild --quiet -bb --define '_topdir $(CURDIR)/target/rpm-build' --define '_rpmdir $(CURDIR)/target/rpm' \
+	    --define 'ours_version $(VERSION)' --define 'ours_stage $(STAGE)' --define 'ours_source $(CURDIR)' \
+	    packaging/rpm/safe-apply.spec
+
+static: ## build a binary that needs no other file: target/*-linux-*/release/safe-apply
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile $(PROFILE) --locked --target '$(STATIC_TARGET)'
 
 lint: ## format check, clippy, shellcheck
 	tests/install-packages.sh shellcheck
