@@ -35,8 +35,10 @@ mod guardian;
 #[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
 mod memory;
+mod multiplexers;
 mod reboots;
 mod rules;
 mod selftest;
 mod sessions;
 mod units;
+mod upgrades;
