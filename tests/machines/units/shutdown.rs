@@ -52,7 +52,9 @@ fn the_network_is_there_until_the_rollback_is_done() {
     // The hook sees the host right after the rollback.
     let hook = "ping -c 1 -W 2 198.51.100.1 >/dev/null && echo reached >/root/seen; \
         iptables-save | grep -c MISTAKE >>/root/seen";
-    let pending = it.apply(&format!("--timeout 10m --on-rollback '{hook}' /lab/bad.v4"));
+    let pending = it.apply(&format!(
+        "--detach --timeout 10m --on-rollback '{hook}' /lab/bad.v4"
+    ));
     it.machine.reboot();
     drop(pending.client);
     assert_eq!(it.machine.exec("cat /root/seen").out, "reached\n0\n");
@@ -72,7 +74,7 @@ fn the_network_is_there_until_the_rollback_is_done() {
 fn a_guardian_that_is_killed_at_shutdown_leaves_no_mistake_to_be_saved() {
     let mut it = guarded();
     it.set("ExecStop=/bin/kill -s KILL $MAINPID");
-    let pending = it.apply("--timeout 10m /lab/bad.v4");
+    let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
     it.machine.reboot();
     drop(pending.client);
     it.stopped_first(-1);
@@ -84,7 +86,7 @@ fn a_guardian_that_is_killed_at_shutdown_leaves_no_mistake_to_be_saved() {
 #[test]
 fn the_rescue_target_rolls_back_too() {
     let it = guarded();
-    let pending = it.apply("--timeout 10m /lab/bad.v4");
+    let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
     it.machine
         .exec("systemctl --no-block isolate rescue.target")
         .exits(0);
