@@ -29,15 +29,19 @@ STATIC = $(TARGET)/$(STATIC_TARGET)/$(BUILT)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
 TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze
+MACHINES_NEEDS = ip debootstrap systemd-nspawn ssh ssh-keygen
 BENCH_NEEDS = ip iptables-nft nft ipset
 
-# SUITE=unit: the tests beside the code; SUITE=NAME: the files tests/NAME*.rs.
+# SUITE=unit: the tests beside the code; SUITE=NAME: the files tests/NAME*.rs; of
+# test-machines: the tests with NAME in their path.
 SUITE ?=
 # Most tests wait for countdowns: more of them at once than there are cores.
 THREADS ?= 8
+# Machines that run side by side.
+MACHINES ?= 3
 SELECT = $(if $(SUITE),$(if $(filter unit,$(SUITE)),--lib,--test '$(SUITE)*'),)
 
-.PHONY: build docs demo test bench install uninstall stage deb rpm static lint clean help
+.PHONY: build docs demo test test-machines bench install uninstall stage deb rpm static lint clean help
 
 build: ## build the release binary, the man pages and the completions (default)
 	$(CARGO) build --profile $(PROFILE) --locked
@@ -55,6 +59,10 @@ test: ## run the tests: SUITE=unit, SUITE=e2e, SUITE=rehearsal, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
 	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
 
+test-machines: ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
+	tests/install-packages.sh $(MACHINES_NEEDS)
+	RUST_TEST_THREADS=$(MACHINES) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked --test machines -- $(SUITE)
+
 bench: ## compare with iptables-restore, iptables-save and nft -f
 	tests/install-packages.sh $(BENCH_NEEDS)
 	$(CARGO) bench --locked --bench ratios
@@ -65,7 +73,7 @@ install: ## install under PREFIX (/usr/local), below DESTDIR
 	packaging/install.sh install
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
 	    echo 'To settle, at boot, what a power cut leaves behind:'; \
-	    echo '  systemctl daemon-reload && systemctl enable safe-apply-recover.service'; \
+	    echo '  systemctl daemon-reload && systemctl enable safe-apply-recover.service safe-apply-recheck.service'; \
 	fi
 
 uninstall: ## remove what install installed; changed settings and /var/lib/safe-apply stay
@@ -103,4 +111,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile

@@ -4,6 +4,7 @@
 //! tests and benchmarks can drive them, not as a stable interface.
 
 pub mod accounts;
+pub mod aside;
 pub mod candidate;
 pub mod checkpoint;
 pub mod cli;
@@ -25,5 +26,6 @@ pub mod paths;
 pub mod persist;
 pub mod protocol;
 pub mod rehearsal;
+pub mod system_log;
 pub mod transaction;
 pub mod verbs;

@@ -12,8 +12,10 @@ package_of() {
         ip) echo iproute2 ;;
         ssh) echo openssh-client ;;
         sshd) echo openssh-server ;;
+        ssh-keygen) echo openssh-client ;;
         systemd-analyze) echo systemd ;;
         rpmbuild) echo rpm ;;
+        systemd-nspawn) echo systemd-container ;;
         *) echo "$1" ;;
     esac
 }
