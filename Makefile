@@ -59,9 +59,11 @@ test: ## run the tests: SUITE=unit, SUITE=e2e, SUITE=rehearsal, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
 	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
 
-test-machines: ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
+test-machines: deb ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
 	tests/install-packages.sh $(MACHINES_NEEDS)
-	RUST_TEST_THREADS=$(MACHINES) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked --test machines -- $(SUITE)
+	deb=$$(ls -t target/debian/*.deb | head -n 1) && \
+	SAFE_APPLY_DEB="$(CURDIR)/$$deb" RUST_TEST_THREADS=$(MACHINES) $(if $(SLOW),SAFE_APPLY_SLOW=1) \
+	    $(CARGO) test --locked --test machines -- $(SUITE)
 
 bench: ## compare with iptables-restore, iptables-save and nft -f
 	tests/install-packages.sh $(BENCH_NEEDS)

@@ -41,3 +41,4 @@ mod rules;
 mod selftest;
 mod sessions;
 mod units;
+mod upgrades;
