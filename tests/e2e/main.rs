@@ -21,6 +21,7 @@ mod drift;
 mod faults;
 mod flood;
 mod lab;
+mod login_notice;
 mod refuse;
 mod rehearsal;
 mod rules;
