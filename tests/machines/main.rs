@@ -33,4 +33,6 @@
 
 #[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
+mod power;
 mod selftest;
+mod vm;
