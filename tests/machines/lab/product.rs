@@ -41,6 +41,7 @@ pub fn install_package(machine: &Machine, package: &Path) {
 /// Puts the binary and the units below the root directory of a machine that is down.
 pub fn install_files(root: &Path) {
     let binary = root.join("usr/bin/safe-apply");
+    fs::create_dir_all(root.join("usr/bin")).unwrap();
     fs::copy(env!("CARGO_BIN_EXE_safe-apply"), &binary).unwrap();
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
     for (name, text) in UNITS {

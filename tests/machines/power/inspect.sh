@@ -2,6 +2,7 @@
 # Inside the machine, after a boot: what is live, what is in the files that are loaded at boot, and
 # what safe-apply says. One line each: "@@ NAME VALUE".
 set -u
+shopt -s nullglob
 
 say() {
     printf '@@ %s %s\n' "$1" "$(tr '\n' ' ')"
