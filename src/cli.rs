@@ -122,7 +122,7 @@ pub enum Verb {
     Extend(Extend),
     /// Show what is pending, how long it has left, how to confirm.
     #[command(after_help = help::STATUS)]
-    Status(Json),
+    Status(Status),
     /// List past transactions and their outcomes.
     #[command(after_help = help::HISTORY)]
     History(Json),
@@ -141,6 +141,9 @@ pub enum Verb {
     /// The process that takes over when the guardian dies.
     #[command(name = "__successor", hide = true)]
     Successor(Successor),
+    /// What systemd runs when the guardian's unit has stopped.
+    #[command(name = "__stopped", hide = true)]
+    Stopped(Stopped),
 }
 
 /// Run a command under the net.
@@ -189,6 +192,18 @@ pub struct Json {
     pub json: bool,
 }
 
+/// Show what is pending.
+#[derive(Debug, Clone, Args)]
+pub struct Status {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print what a login should know, or nothing: what is pending, or how the last change ended
+    /// where nobody has looked since. Any user may ask.
+    #[arg(long, conflicts_with = "json")]
+    pub notice: bool,
+}
+
 /// Show one transaction.
 #[derive(Debug, Clone, Args)]
 pub struct Show {
@@ -212,6 +227,13 @@ pub struct Guardian {
     /// The process that takes over when this one dies; none where systemd does.
     #[arg(long)]
     pub successor: Option<i32>,
+}
+
+/// The end of a guardian's unit.
+#[derive(Debug, Clone, Args)]
+pub struct Stopped {
+    /// The transaction.
+    pub id: String,
 }
 
 /// The guardian's successor.

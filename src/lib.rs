@@ -3,6 +3,8 @@
 //! The library behind the `safe-apply` binary; its parts are public so that the
 //! tests and benchmarks can drive them, not as a stable interface.
 
+pub mod accounts;
+pub mod aside;
 pub mod candidate;
 pub mod checkpoint;
 pub mod cli;
@@ -16,6 +18,7 @@ pub mod guardian;
 pub mod guardian_unit;
 pub mod ipset;
 pub mod legacy;
+pub mod login_notice;
 pub mod netlink;
 pub mod netns;
 pub mod nftables;
@@ -23,5 +26,6 @@ pub mod paths;
 pub mod persist;
 pub mod protocol;
 pub mod rehearsal;
+pub mod system_log;
 pub mod transaction;
 pub mod verbs;

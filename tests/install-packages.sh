@@ -15,6 +15,7 @@ package_of() {
         ssh-keygen) echo openssh-client ;;
         systemd-analyze) echo systemd ;;
         systemd-nspawn) echo systemd-container ;;
+        rpmbuild) echo rpm ;;
         *) echo "$1" ;;
     esac
 }

@@ -8,6 +8,7 @@ use super::restore::{self, Restored};
 use super::{finish, stop};
 use crate::checkpoint::{self, Part, Snapshot};
 use crate::config::Config;
+use crate::paths::Paths;
 use crate::protocol::Notice;
 use crate::transaction::journal::{Detail, Durability, Error as JournalError, Journal};
 use crate::transaction::machine::step;
@@ -23,6 +24,7 @@ pub struct Core {
     pub meta: Meta,
     /// The administrator's settings.
     pub config: Config,
+    pub(super) paths: Paths,
     /// Where it stands.
     pub state: State,
     /// When the countdown ends, in milliseconds of `CLOCK_BOOTTIME`.
@@ -71,10 +73,11 @@ impl Core {
         });
         let config = Config::load(&store.paths().config).unwrap_or_default();
         let mut core = Self {
-            announcer: Announcer::new(&transaction),
+            announcer: Announcer::new(&transaction, &state),
             transaction,
             meta,
             config,
+            paths: store.paths().clone(),
             state,
             deadline_ms,
             checkpoint: None,
@@ -87,6 +90,7 @@ impl Core {
         if is_new {
             core.announcer.say(Notice::Prepared);
         }
+        core.tell_logins();
         Ok(core)
     }
 
@@ -141,7 +145,9 @@ impl Core {
             (Err(error), Durability::BestEffort) => self.warn(format!("{error}; going on without")),
             (Ok(()), _) => {}
         }
+        self.announcer.enter(&next);
         self.state = next;
+        self.tell_logins();
         Ok(effects)
     }
 

@@ -5,7 +5,8 @@ use anyhow::Result;
 use super::{report, require_root};
 use crate::client::out;
 use crate::exit::Exit;
-use crate::guardian::recover::{Settled, Survey, boot_files, survey};
+use crate::guardian::recover::{Settled, Survey, boot_files, survey, wait_for_loaders};
+use crate::login_notice;
 use crate::transaction::{State, Store};
 
 /// Settles everything that has no living guardian.
@@ -14,6 +15,7 @@ use crate::transaction::{State, Store};
 /// When records are damaged or belong to another network namespace.
 pub fn run(store: &Store) -> Result<Exit> {
     require_root("recovering")?;
+    wait_for_loaders(store);
     let mut settled = match survey(store, true)? {
         Survey::Pending => {
             out(
@@ -23,7 +25,9 @@ pub fn run(store: &Store) -> Result<Exit> {
         }
         Survey::Quiet(settled) => settled,
     };
-    settled.extend(boot_files(store)?);
+    let loaded_at_boot = boot_files(store, &settled)?;
+    settled.extend(loaded_at_boot);
+    login_notice::tell_again(store)?;
     if settled.is_empty() {
         out("Nothing was left behind.");
     }

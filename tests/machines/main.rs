@@ -31,8 +31,16 @@
     clippy::print_stderr
 )]
 
+mod guardian;
 #[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
+mod memory;
+mod multiplexers;
 mod power;
+mod reboots;
+mod rules;
 mod selftest;
+mod sessions;
+mod units;
+mod upgrades;
 mod vm;
