@@ -3,6 +3,7 @@
 //! The library behind the `safe-apply` binary; its parts are public so that the
 //! tests and benchmarks can drive them, not as a stable interface.
 
+pub mod boot_state;
 pub mod candidate;
 pub mod checkpoint;
 pub mod cli;

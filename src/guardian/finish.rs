@@ -50,6 +50,7 @@ pub fn commit(core: &mut Core, paths: &Paths) {
 
 /// Runs the hook, closes.
 pub fn rollback(core: &mut Core) {
+    core.boot_files.note_after(&core.transaction);
     hook::run(core, core.meta.on_rollback.clone(), core.state.name());
     close(core);
 }

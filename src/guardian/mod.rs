@@ -1,6 +1,7 @@
 //! The guardian: the only process that writes to the kernel and the journal.
 
 mod announce;
+pub mod boot_files;
 mod confirm;
 mod control;
 mod copies;

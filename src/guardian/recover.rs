@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::boot_files::BootFiles;
 use super::core::Core;
 use super::lock::{self, RunLock};
 use super::restore::{self, RETRY_PAUSES};
@@ -221,7 +222,8 @@ pub fn boot_files(store: &Store) -> Result<Vec<Settled>> {
         };
         match last.state {
             State::Committed => return Ok(Vec::new()),
-            State::RolledBack { .. } if last.boot_id != boot && unchanged_boot_file(&meta) => {}
+            State::RolledBack { .. }
+                if last.boot_id != boot && may_be_loaded(&transaction, &meta) => {}
             State::Prepared
             | State::Armed
             | State::Applying
@@ -238,7 +240,8 @@ pub fn boot_files(store: &Store) -> Result<Vec<Settled>> {
             // It was never known in full, so it cannot be told from what is live.
             continue;
         };
-        let restored = restore::roll_back_if_live(&transaction, &before, &applied, true);
+        let boot_file = matches!(meta.work, Work::Rules { .. });
+        let restored = restore::roll_back_if_live(&transaction, &before, &applied, boot_file);
         let reason = Reason::Rebooted;
         let (state, message) = if !restored.differences.is_empty() {
             (
@@ -265,10 +268,12 @@ pub fn boot_files(store: &Store) -> Result<Vec<Settled>> {
     Ok(Vec::new())
 }
 
-fn unchanged_boot_file(meta: &Meta) -> bool {
+/// Whether what is loaded at boot may be the unconfirmed rules, and nobody has decided so since.
+fn may_be_loaded(transaction: &Transaction, meta: &Meta) -> bool {
     use sha2::{Digest, Sha256};
     let Work::Rules { files, .. } = &meta.work else {
-        return false;
+        // The command has loaded what lies there, as the boot does.
+        return BootFiles::unchanged_since(transaction);
     };
     files.iter().filter(|file| file.boot_file).any(|file| {
         let bytes = file.path.as_ref().and_then(|path| std::fs::read(path).ok());
