@@ -19,15 +19,19 @@ SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
 TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze
+MACHINES_NEEDS = ip debootstrap systemd-nspawn ssh ssh-keygen
 BENCH_NEEDS = ip iptables-nft nft ipset
 
-# SUITE=unit: the tests beside the code; SUITE=NAME: the files tests/NAME*.rs.
+# SUITE=unit: the tests beside the code; SUITE=NAME: the files tests/NAME*.rs; of
+# test-machines: the tests with NAME in their path.
 SUITE ?=
 # Most tests wait for countdowns: more of them at once than there are cores.
 THREADS ?= 8
+# Machines that run side by side.
+MACHINES ?= 3
 SELECT = $(if $(SUITE),$(if $(filter unit,$(SUITE)),--lib,--test '$(SUITE)*'),)
 
-.PHONY: build docs demo test bench install uninstall lint clean help
+.PHONY: build docs demo test test-machines bench install uninstall lint clean help
 
 build: ## build the release binary, the man pages and the completions (default)
 	$(CARGO) build --release --locked
@@ -44,6 +48,10 @@ demo: ## the whole story in throw-away network namespaces
 test: ## run the tests: SUITE=unit, SUITE=e2e, SUITE=rehearsal, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
 	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
+
+test-machines: ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
+	tests/install-packages.sh $(MACHINES_NEEDS)
+	RUST_TEST_THREADS=$(MACHINES) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked --test machines -- $(SUITE)
 
 bench: ## compare with iptables-restore, iptables-save and nft -f
 	tests/install-packages.sh $(BENCH_NEEDS)
@@ -82,4 +90,4 @@ clean: ## remove what was built
 	$(CARGO) clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile

@@ -12,7 +12,9 @@ package_of() {
         ip) echo iproute2 ;;
         ssh) echo openssh-client ;;
         sshd) echo openssh-server ;;
+        ssh-keygen) echo openssh-client ;;
         systemd-analyze) echo systemd ;;
+        systemd-nspawn) echo systemd-container ;;
         *) echo "$1" ;;
     esac
 }

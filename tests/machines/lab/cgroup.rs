@@ -1,0 +1,76 @@
+//! One cgroup for each machine, below that of this process, in the hierarchy that systemd uses.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::command::comes_true;
+use super::own;
+
+/// A cgroup that is removed, with what is below it, when dropped.
+#[derive(Debug)]
+pub struct Cgroup(PathBuf);
+
+impl Cgroup {
+    /// Makes one, and removes those of runs that are dead.
+    pub fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        static SWEPT: Once = Once::new();
+        let parent = own_cgroup();
+        SWEPT.call_once(|| {
+            for dead in own::left_in(&parent) {
+                remove(&dead);
+            }
+        });
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("{}{number}", own::prefix()));
+        fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    /// A new cgroup below, for one boot: what the last boot left does not count.
+    pub fn fresh(&self, name: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // A process that is dead is in its cgroup until it has been waited for.
+        if !comes_true(|| remove(&self.0)) {
+            eprintln!("left behind: {}", self.0.display());
+        }
+    }
+}
+
+/// Where this process is in the hierarchy that systemd uses: the unified one where it is alone,
+/// else the one that is named after systemd (cgroups(7)).
+fn own_cgroup() -> PathBuf {
+    let (mount, prefix) = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        ("/sys/fs/cgroup", "0::/")
+    } else {
+        ("/sys/fs/cgroup/systemd", "1:name=systemd:/")
+    };
+    let key = &prefix[1..];
+    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+    let path = own
+        .lines()
+        .find_map(|line| line.split_once(key).map(|(_, path)| path))
+        .unwrap_or_else(|| panic!("no cgroup {key} in {own}"));
+    Path::new(mount).join(path)
+}
+
+/// Removes a cgroup and those below it; whether it is gone.
+fn remove(path: &Path) -> bool {
+    if let Ok(entries) = fs::read_dir(path) {
+        for entry in entries.flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                remove(&entry.path());
+            }
+        }
+    }
+    fs::remove_dir(path).is_ok() || !path.exists()
+}

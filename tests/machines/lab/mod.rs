@@ -1,0 +1,29 @@
+//! Machines, and what a test does with them.
+
+mod cgroup;
+#[path = "../../e2e/lab/client.rs"]
+mod client;
+#[path = "../../e2e/lab/command.rs"]
+mod command;
+mod login;
+mod machine;
+mod own;
+mod place;
+mod product;
+mod rootfs;
+#[path = "../../e2e/lab/session.rs"]
+mod session;
+mod spec;
+mod terminal;
+
+pub use client::Client;
+pub use command::{Output, eventually};
+pub use machine::Machine;
+pub use place::SHARE;
+pub use session::Session;
+pub use spec::Spec;
+pub use terminal::Terminal;
+
+/// The machine's addresses.
+pub const MACHINE: &str = "198.51.100.2";
+pub const MACHINE_V6: &str = "2001:db8::2";
