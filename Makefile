@@ -14,7 +14,7 @@ FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/safe-apply
 DOCS = $(TARGET)/docs
-UNITS = safe-apply-guardian@.service safe-apply-recover.service
+UNITS = safe-apply-guardian@.service safe-apply-recover.service safe-apply-recover-files.service
 SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd

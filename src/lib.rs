@@ -17,6 +17,7 @@ pub mod guardian;
 pub mod guardian_unit;
 pub mod ipset;
 pub mod legacy;
+pub mod managers;
 pub mod netlink;
 pub mod netns;
 pub mod nftables;

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const UNITS: [(&str, &str); 2] = [
+const UNITS: [(&str, &str); 3] = [
     (
         "safe-apply-guardian@.service",
         include_str!("../systemd/safe-apply-guardian@.service"),
@@ -14,6 +14,10 @@ const UNITS: [(&str, &str); 2] = [
     (
         "safe-apply-recover.service",
         include_str!("../systemd/safe-apply-recover.service"),
+    ),
+    (
+        "safe-apply-recover-files.service",
+        include_str!("../systemd/safe-apply-recover-files.service"),
     ),
 ];
 
@@ -95,7 +99,7 @@ fn both_units_are_hardened_alike() {
             .map(str::to_owned)
             .collect()
     };
-    let [guardian, recover] = UNITS.map(|(_, text)| hardening(text));
+    let [guardian, recover, _] = UNITS.map(|(_, text)| hardening(text));
     assert_eq!(guardian, recover);
     assert!(guardian.len() >= 9, "{guardian:?}");
 }

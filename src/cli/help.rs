@@ -141,8 +141,10 @@ Examples:
 pub const RECOVER: &str = "\
 Examples:
   safe-apply recover
+  safe-apply recover --files    # at boot, before anything loads rules
 
-The system runs it at boot (safe-apply-recover.service). Any other verb does the
+The system runs both at boot (safe-apply-recover-files.service and
+safe-apply-recover.service). Any other verb does the
 same first when it finds a transaction that nobody guards.";
 
 /// Below the help of `demo`.

@@ -6,9 +6,12 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
 use crate::candidate::{Candidate, How, Resolved};
+use crate::checkpoint::Snapshot;
 use crate::cli::Backend;
+use crate::managers::{self, Change, Managers};
+use crate::nftables::Compare;
 use crate::transaction::Transaction;
-use crate::transaction::store::Work;
+use crate::transaction::store::{Meta, Work};
 
 /// How `work` is compiled.
 #[must_use]
@@ -58,4 +61,27 @@ pub fn read_copies(transaction: &Transaction, work: &Work) -> Result<Vec<Candida
             })
         })
         .collect()
+}
+
+/// What the programs of this host will undo of what `compiled` makes of `before`.
+#[must_use]
+pub fn undone(
+    managers: &Managers,
+    meta: &Meta,
+    before: &Snapshot,
+    compiled: &Snapshot,
+) -> Vec<String> {
+    let Work::Rules { files, .. } = &meta.work else {
+        return Vec::new();
+    };
+    let touched = before.differing(compiled, Compare::Rules);
+    let kinds = files.iter().filter(|file| !file.boot_file);
+    let change = Change {
+        touched: &touched,
+        kinds: kinds.map(|file| file.kind).collect(),
+        persist: meta.persist.is_some(),
+        command: None,
+        written: &[],
+    };
+    managers::undone(managers, &change)
 }

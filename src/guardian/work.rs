@@ -8,9 +8,10 @@ use crate::boot_state::{self, BootState};
 use crate::candidate::{self, Candidate};
 use crate::checkpoint::{self, Direction, Failure, Part, Proof, Snapshot, bring, touched};
 use crate::connection::Known;
+use crate::managers::{self, Managers};
 use crate::nftables::Compare;
 use crate::paths::Paths;
-use crate::rehearsal::report::Report;
+use crate::rehearsal::report::{Advice, Report};
 use crate::rehearsal::{self, Subject, Wishes};
 use crate::transaction::Transaction;
 use crate::transaction::store::{Meta, Work, write_durably};
@@ -30,6 +31,8 @@ pub struct Ready {
     pub report: Option<Box<Report>>,
     /// What is loaded at boot; none where it could not be read and is not at stake.
     pub boot_state: Option<BootState>,
+    /// Who manages the rules.
+    pub managers: Managers,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -105,6 +108,7 @@ pub fn prepare(transaction: &Transaction, meta: &Meta, paths: &Paths) -> Result<
             differences.join("\n  ")
         ),
     };
+    let managers = Managers::survey(paths);
     let mut report = None;
     let compiled = match (&meta.work, scratch) {
         (work @ Work::Rules { .. }, Some(namespace)) => {
@@ -123,9 +127,16 @@ pub fn prepare(transaction: &Transaction, meta: &Meta, paths: &Paths) -> Result<
                 }
                 Err(error) => warnings.push(format!("not rehearsed: {error:#}")),
             }
-            if report.is_none() {
-                // The rehearsal's advice names them too.
-                warnings.extend(checkpoint::neighbours(&checkpoint, &compiled));
+            let undone = copies::undone(&managers, meta, &checkpoint, &compiled);
+            match &mut report {
+                Some(report) => report
+                    .advice
+                    .extend(undone.into_iter().map(Advice::of_host)),
+                None => {
+                    // The rehearsal's advice names them too.
+                    warnings.extend(checkpoint::neighbours(&checkpoint, &compiled));
+                    warnings.extend(undone);
+                }
             }
             checkpoint::save(&compiled, &transaction.applied())?;
             Some(compiled)
@@ -137,6 +148,7 @@ pub fn prepare(transaction: &Transaction, meta: &Meta, paths: &Paths) -> Result<
         compiled,
         report,
         boot_state,
+        managers,
         warnings,
     })
 }
@@ -208,7 +220,7 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
             let live = Snapshot::capture()?;
             settle(transaction, &ready.checkpoint, live, None)
         }
-        (None, Work::Command) => after_command(transaction, ready),
+        (None, Work::Command) => after_command(transaction, meta, ready),
     }
 }
 
@@ -216,9 +228,10 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
 ///
 /// # Errors
 /// When the live rules cannot be read, or the disk does not take them.
-pub fn after_command(transaction: &Transaction, ready: &Ready) -> Result<Applied> {
+pub fn after_command(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Applied> {
     let live = Snapshot::capture()?;
     let mut applied = settle(transaction, &ready.checkpoint, live, None)?;
+    let mut written = Vec::new();
     if let Some(before) = &ready.boot_state {
         let after = boot_files::keep_applied(transaction, before)?;
         let files = boot_state::lines(before, &after);
@@ -226,8 +239,20 @@ pub fn after_command(transaction: &Transaction, ready: &Ready) -> Result<Applied
             applied.warnings.push(ONLY_FILES.to_owned());
         }
         applied.changes.extend(files);
+        let changes = boot_state::changes(before, &after).into_iter();
+        written.extend(changes.map(|(path, _)| path));
         applied.boot_state = Some(after);
     }
+    let change = managers::Change {
+        touched: &applied.touched,
+        kinds: managers::kinds_of(&applied.touched),
+        persist: meta.persist.is_some(),
+        command: Some(&meta.command_line),
+        written: &written,
+    };
+    applied
+        .warnings
+        .extend(managers::undone(&ready.managers, &change));
     Ok(applied)
 }
 

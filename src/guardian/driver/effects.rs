@@ -104,7 +104,7 @@ impl Driver {
     /// The client's command has ended well: what has it left?
     pub(in crate::guardian) fn command_ended(&mut self) {
         self.set_timer(None);
-        self.work_on(|transaction, _, ready| work::after_command(transaction, ready));
+        self.work_on(work::after_command);
     }
 
     fn work_on(&mut self, work: fn(&Transaction, &Meta, &Ready) -> Result<Applied>) {

@@ -9,10 +9,14 @@ use super::machine::Machine;
 use super::place::SHARE;
 use super::spec::write_below;
 
-const UNITS: [(&str, &str); 2] = [
+const UNITS: [(&str, &str); 3] = [
     (
         "safe-apply-guardian@.service",
         include_str!("../../../systemd/safe-apply-guardian@.service"),
+    ),
+    (
+        "safe-apply-recover-files.service",
+        include_str!("../../../systemd/safe-apply-recover-files.service"),
     ),
     (
         "safe-apply-recover.service",
