@@ -14,7 +14,8 @@ FISHDIR = $(PREFIX)/share/fish/vendor_completions.d
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 BINARY = $(TARGET)/release/safe-apply
 DOCS = $(TARGET)/docs
-UNITS = safe-apply-guardian@.service safe-apply-recover.service safe-apply-recover-files.service
+UNITS = safe-apply-guardian@.service safe-apply-recover.service safe-apply-recover-files.service \
+	safe-apply-recheck.service
 SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*/*.sh)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
@@ -72,7 +73,7 @@ install: ## install under PREFIX (/usr/local), below DESTDIR
 	install -D -m 0644 '$(DOCS)/safe-apply.fish' '$(DESTDIR)$(FISHDIR)/safe-apply.fish'
 	@if [ -z '$(DESTDIR)' ] && [ -d /run/systemd/system ]; then \
 	    echo 'To settle, at boot, what a power cut leaves behind:'; \
-	    echo '  systemctl daemon-reload && systemctl enable safe-apply-recover.service'; \
+	    echo '  systemctl daemon-reload && systemctl enable safe-apply-recover.service safe-apply-recheck.service'; \
 	fi
 
 uninstall: ## remove what install installed; transactions in /var/lib/safe-apply stay

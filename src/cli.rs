@@ -141,6 +141,9 @@ pub enum Verb {
     /// The process that takes over when the guardian dies.
     #[command(name = "__successor", hide = true)]
     Successor(Successor),
+    /// What systemd runs when the guardian's unit has stopped.
+    #[command(name = "__stopped", hide = true)]
+    Stopped(Stopped),
 }
 
 /// Settle what a crash or a reboot left behind.
@@ -220,6 +223,13 @@ pub struct Guardian {
     /// The process that takes over when this one dies; none where systemd does.
     #[arg(long)]
     pub successor: Option<i32>,
+}
+
+/// The end of a guardian's unit.
+#[derive(Debug, Clone, Args)]
+pub struct Stopped {
+    /// The transaction.
+    pub id: String,
 }
 
 /// The guardian's successor.

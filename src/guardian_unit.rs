@@ -5,15 +5,21 @@
 //! are installed, an instance of the template is started; else a transient unit
 //! with the same properties, which are read from the unit file itself.
 
+mod state;
+
 use std::ffi::OsString;
 use std::path::Path;
 
 use crate::paths;
 
-/// The template, with `@BINDIR@` for the directory of the binary.
+pub use state::{is_restarted, is_up};
+
+/// The template, with `@BINDIR@` for the directory of the binary, `%i` for the transaction.
 const TEMPLATE: &str = include_str!("../systemd/safe-apply-guardian@.service");
 /// Its file name.
 pub const TEMPLATE_NAME: &str = "safe-apply-guardian@.service";
+/// What the template's commands begin with.
+const COMMAND: &str = "@BINDIR@/safe-apply";
 /// Where unit files are looked for, below the root (systemd.unit(5)).
 const UNIT_DIRS: [&str; 4] = [
     "etc/systemd/system",
@@ -75,10 +81,18 @@ pub fn environment(get: impl Fn(&str) -> Option<String>) -> Vec<(String, String)
 #[must_use]
 pub fn unit_name(id: &str, unit_installed: bool, env: &[(String, String)]) -> String {
     if unit_installed && env.is_empty() {
-        format!("safe-apply-guardian@{id}.service")
+        template_instance(id)
     } else {
-        format!("safe-apply-guardian-{id}.service")
+        transient_unit(id)
     }
+}
+
+fn template_instance(id: &str) -> String {
+    format!("safe-apply-guardian@{id}.service")
+}
+
+fn transient_unit(id: &str) -> String {
+    format!("safe-apply-guardian-{id}.service")
 }
 
 /// The command (tool name first) that starts the guardian of transaction `id` and returns
@@ -104,7 +118,11 @@ pub fn start_command(
         format!("--unit={name}").into(),
         format!("--description=Guardian of firewall change {id}").into(),
     ];
-    command.extend(properties().map(|property| format!("--property={property}").into()));
+    command.extend(
+        properties(id, binary)
+            .into_iter()
+            .map(|property| format!("--property={property}").into()),
+    );
     command.extend(
         env.iter()
             .map(|(name, value)| format!("--setenv={name}={value}").into()),
@@ -114,11 +132,18 @@ pub fn start_command(
 }
 
 /// The settings of the template that hold for a transient unit too, as `Name=value`.
-fn properties() -> impl Iterator<Item = &'static str> {
-    TEMPLATE.lines().filter(|line| {
+fn properties(id: &str, binary: &Path) -> Vec<String> {
+    let settings = TEMPLATE.lines().filter(|line| {
         let name = line.split_once('=').map(|(name, _)| name);
         name.is_some_and(|name| !name.starts_with('#') && !STATED_OTHERWISE.contains(&name))
-    })
+    });
+    // Words as in a unit file: quoted, and without specifiers (systemd.service(5)).
+    let path = binary.display().to_string();
+    let path = path.replace('\\', "\\\\").replace('"', "\\\"");
+    let path = format!("\"{}\"", path.replace('%', "%%"));
+    settings
+        .map(|setting| setting.replace(COMMAND, &path).replace("%i", id))
+        .collect()
 }
 
 #[cfg(test)]
@@ -224,7 +249,18 @@ mod tests {
             .filter(|line| !line.starts_with("ExecStart="))
             .filter(|line| !line.starts_with("D"))
             .collect();
-        assert_eq!(given, settings);
+        let stopped = "ExecStopPost=\"/opt/safe-apply\" __stopped k7";
+        assert!(given.contains(&stopped), "{given:?}");
+        let but_for_it = |all: Vec<&'static str>| -> Vec<String> {
+            let others = all.into_iter().map(str::to_owned);
+            others
+                .filter(|one| !one.starts_with("ExecStopPost="))
+                .collect()
+        };
+        assert_eq!(given.len(), settings.len());
+        for setting in but_for_it(settings) {
+            assert!(given.contains(&setting.as_str()), "{setting}");
+        }
         for needed in [
             "Type=notify",
             "Restart=on-failure",

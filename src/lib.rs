@@ -3,6 +3,7 @@
 //! The library behind the `safe-apply` binary; its parts are public so that the
 //! tests and benchmarks can drive them, not as a stable interface.
 
+pub mod aside;
 pub mod boot_state;
 pub mod candidate;
 pub mod checkpoint;
@@ -25,5 +26,6 @@ pub mod paths;
 pub mod persist;
 pub mod protocol;
 pub mod rehearsal;
+pub mod system_log;
 pub mod transaction;
 pub mod verbs;

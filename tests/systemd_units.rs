@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const UNITS: [(&str, &str); 3] = [
+const UNITS: [(&str, &str); 4] = [
     (
         "safe-apply-guardian@.service",
         include_str!("../systemd/safe-apply-guardian@.service"),
@@ -14,6 +14,10 @@ const UNITS: [(&str, &str); 3] = [
     (
         "safe-apply-recover.service",
         include_str!("../systemd/safe-apply-recover.service"),
+    ),
+    (
+        "safe-apply-recheck.service",
+        include_str!("../systemd/safe-apply-recheck.service"),
     ),
     (
         "safe-apply-recover-files.service",
@@ -88,18 +92,33 @@ fn a_typo_would_be_noticed() {
 }
 
 #[test]
-fn both_units_are_hardened_alike() {
+fn all_units_are_hardened_alike() {
     let hardening = |text: &str| -> Vec<String> {
         text.lines()
             .filter(|line| {
-                ["Capability", "Lock", "Restrict", "SystemCall", "UMask"]
-                    .iter()
-                    .any(|name| line.starts_with(name))
+                let hardening = [
+                    "Capability",
+                    "LimitCORE",
+                    "Lock",
+                    "NoNew",
+                    "OOMScore",
+                    "Protect",
+                    "Restrict",
+                    "SystemCall",
+                    "UMask",
+                ];
+                hardening.iter().any(|name| line.starts_with(name))
             })
             .map(str::to_owned)
             .collect()
     };
-    let [guardian, recover, _] = UNITS.map(|(_, text)| hardening(text));
+    let sorted = |(_, text)| {
+        let mut lines = hardening(text);
+        lines.sort();
+        lines
+    };
+    let [guardian, recover, recheck, _] = UNITS.map(sorted);
     assert_eq!(guardian, recover);
-    assert!(guardian.len() >= 9, "{guardian:?}");
+    assert_eq!(guardian, recheck);
+    assert!(guardian.len() >= 14, "{guardian:?}");
 }

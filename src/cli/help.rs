@@ -55,6 +55,15 @@ Exit status:
   7  the rollback is incomplete: the message says what differs and where the
      checkpoint lies
 
+Under systemd:
+  The guardian is a unit, safe-apply-guardian@ID.service; `systemctl status` shows how
+  long it has left. Stopping it, and a shutdown, roll back. All events are in the journal,
+  with the fields SAFE_APPLY_TRANSACTION, SAFE_APPLY_EVENT, SAFE_APPLY_STATE and a
+  MESSAGE_ID for each event (README.md lists them):
+      journalctl -t safe-apply
+      journalctl -t safe-apply SAFE_APPLY_TRANSACTION=20261122-121643-k7
+      journalctl -t safe-apply SAFE_APPLY_EVENT=rolled_back
+
 Files:
   /etc/safe-apply.toml     group: whose members may confirm; history: how many past
                            transactions are kept; require: what has to be open
@@ -143,9 +152,11 @@ Examples:
   safe-apply recover
   safe-apply recover --files    # at boot, before anything loads rules
 
-The system runs both at boot (safe-apply-recover-files.service and
-safe-apply-recover.service). Any other verb does the
-same first when it finds a transaction that nobody guards.";
+The system runs it at boot: before anything loads rules, to take back files that
+nobody has confirmed (--files, safe-apply-recover-files.service), and after the rules are loaded and before the network is up
+(safe-apply-recover.service). Where that has settled something, it runs once more when
+everything has started, for some rules are loaded late (safe-apply-recheck.service).
+Any other verb does the same first when it finds a transaction that nobody guards.";
 
 /// Below the help of `demo`.
 pub const DEMO: &str = "\

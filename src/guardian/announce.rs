@@ -1,4 +1,5 @@
-//! Telling what happens: to whoever watches, and to the transaction's event log.
+//! Telling what happens: to whoever watches, to the transaction's event log, and to the
+//! system's log.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -7,7 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::protocol::{Announcement, Notice};
-use crate::transaction::{Transaction, clock};
+use crate::system_log::SystemLog;
+use crate::transaction::{State, Transaction, clock};
 
 /// Name of the event log in the transaction's directory: one JSON object per line.
 pub const LOG: &str = "events.jsonl";
@@ -18,22 +20,32 @@ pub struct Announcer {
     transaction: Transaction,
     lines: Vec<String>,
     watchers: Vec<UnboundedSender<String>>,
+    system_log: SystemLog,
+    state: &'static str,
 }
 
 impl Announcer {
     /// Goes on with what an earlier guardian has announced.
     #[must_use]
-    pub fn new(transaction: &Transaction) -> Self {
+    pub fn new(transaction: &Transaction, state: &State) -> Self {
         let log = std::fs::read_to_string(transaction.file(LOG)).unwrap_or_default();
         Self {
             transaction: transaction.clone(),
             lines: log.lines().map(str::to_owned).collect(),
             watchers: Vec::new(),
+            system_log: SystemLog::new(&transaction.id),
+            state: state.name(),
         }
+    }
+
+    /// What is announced from now on happens in `state`.
+    pub const fn enter(&mut self, state: &State) {
+        self.state = state.name();
     }
 
     /// Announces `notice`. A full disk or a watcher that is gone does not matter.
     pub fn say(&mut self, notice: Notice) {
+        self.system_log.write(self.state, &notice);
         let announcement = Announcement {
             transaction: self.transaction.id.clone(),
             time: clock::timestamp(),

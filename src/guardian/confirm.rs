@@ -54,7 +54,7 @@ impl Driver {
                 format!("{why}\nThe new rules are live but not confirmed; the countdown goes on."),
             );
         }
-        self.commit(peer, from, why.is_some())
+        self.standing_still(|driver| driver.commit(peer, from, why.is_some()))
     }
 
     /// Where the new connection comes from, or why this is not one.

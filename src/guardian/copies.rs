@@ -1,6 +1,7 @@
 //! The candidates as copied into the transaction's directory.
 
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
@@ -84,4 +85,20 @@ pub fn undone(
         written: &[],
     };
     managers::undone(managers, &change)
+}
+
+/// The rule files of `work` that are loaded at boot, and still are what was copied.
+#[must_use]
+pub fn unchanged_boot_files(work: &Work) -> Vec<&Path> {
+    let Work::Rules { files, .. } = work else {
+        return Vec::new();
+    };
+    let boot_files = files.iter().filter(|file| file.boot_file);
+    boot_files
+        .filter_map(|file| {
+            let path = file.path.as_deref()?;
+            let bytes = fs::read(path).ok()?;
+            (<[u8; 32]>::from(Sha256::digest(&bytes)) == file.sha256).then_some(path)
+        })
+        .collect()
 }

@@ -75,7 +75,7 @@ impl Core {
         });
         let config = Config::load(&store.paths().config).unwrap_or_default();
         let mut core = Self {
-            announcer: Announcer::new(&transaction),
+            announcer: Announcer::new(&transaction, &state),
             transaction,
             meta,
             config,
@@ -148,6 +148,7 @@ impl Core {
             (Err(error), Durability::BestEffort) => self.warn(format!("{error}; going on without")),
             (Ok(()), _) => {}
         }
+        self.announcer.enter(&next);
         self.state = next;
         Ok(effects)
     }

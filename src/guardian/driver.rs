@@ -17,6 +17,7 @@ use super::core::Core;
 use super::lock::{self, Pids};
 use super::successor::wait_for_end;
 use super::timer::Timer;
+use super::vitals::{View, Vitals};
 use super::work::{self, Applied, Ready};
 use super::{detach, finish};
 use crate::connection::{Known, SSH_PORT, arrivals};
@@ -55,6 +56,7 @@ pub(super) struct Driver {
     deferred: Option<Event>,
     retries: usize,
     timer: Timer,
+    vitals: Vitals,
     heard: UnboundedSender<Heard>,
     closed: bool,
 }
@@ -75,18 +77,37 @@ impl Driver {
             if self.closed {
                 return;
             }
+            self.vitals.turn(self.view(), clock::boottime_ms());
             let awaiting = self.core.state == State::AwaitingConfirm;
             let heard = tokio::select! {
                 () = control.serve() => continue,
                 Some(input) = inputs.recv() => Heard::Socket(input),
                 Some(heard) = hears.recv() => heard,
                 _ = look.tick(), if awaiting => Heard::Look,
+                () = self.vitals.due() => continue,
             };
             if matches!(heard, Heard::Look) {
                 self.stay_reachable(control);
             }
             self.hear(heard);
         }
+    }
+
+    /// What systemd is told of the transaction.
+    fn view(&self) -> View {
+        View {
+            state: self.core.state.clone(),
+            deadline_ms: self.core.deadline_ms,
+            confirm: self.core.meta.origin.confirm_line(),
+        }
+    }
+
+    /// Does work that makes the event loop stand still, and says so before and after.
+    pub(super) fn standing_still<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        self.vitals.still(self.view(), clock::boottime_ms());
+        let result = work(self);
+        self.vitals.turning();
+        result
     }
 
     /// Makes the control socket anew where somebody has cleaned up the runtime directory.

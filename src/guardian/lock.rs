@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
+use crate::guardian_unit;
 use crate::paths::Paths;
 use crate::transaction::Id;
 use crate::transaction::store::write_durably;
@@ -101,16 +102,16 @@ pub fn pids(paths: &Paths) -> Option<Pids> {
     serde_json::from_slice(&fs::read(path(paths)).ok()?).ok()
 }
 
-/// Whether the successor written down is alive, and is what it was.
+/// Whether the successor written down is alive, and is what it was; or systemd is about to
+/// start the guardian again.
 #[must_use]
 pub fn successor_lives(paths: &Paths) -> bool {
-    let Some(Pids {
-        transaction,
-        successor: Some(pid),
-        ..
-    }) = pids(paths)
-    else {
+    let Some(pids) = pids(paths) else {
         return false;
+    };
+    let transaction = pids.transaction;
+    let Some(pid) = pids.successor else {
+        return guardian_unit::is_up(transaction.as_str());
     };
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
         let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();

@@ -18,8 +18,10 @@ pub mod recover;
 mod requests;
 mod restore;
 mod stop;
+pub mod stopped;
 pub mod successor;
 mod timer;
+mod vitals;
 mod work;
 
 pub use announce::LOG;

@@ -1,19 +1,23 @@
 //! Settling what a crash or a reboot left behind.
 
+mod boot;
+mod loaders;
+
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::boot_files::BootFiles;
 use super::core::Core;
 use super::lock::{self, RunLock};
-use super::restore::{self, RETRY_PAUSES};
+use super::restore::RETRY_PAUSES;
 use super::{finish, prepare_self};
-use crate::checkpoint;
 use crate::netns::identity;
 use crate::transaction::journal::Record;
-use crate::transaction::store::{Meta, Work};
-use crate::transaction::{Effect, Event, Id, Reason, State, Store, Transaction, clock};
+use crate::transaction::store::Meta;
+use crate::transaction::{Effect, Event, Id, State, Store, Transaction, clock};
+
+pub use boot::boot_files;
+pub use loaders::wait_for_loaders;
 
 /// How long a successor gets to take over before the transaction counts as abandoned.
 const TAKEOVER_MAX: Duration = Duration::from_secs(3);
@@ -61,6 +65,14 @@ pub fn survey(store: &Store, retry_failed: bool) -> Result<Survey> {
     let Some(_lock) = lock else {
         return Ok(Survey::Pending);
     };
+    Ok(Survey::Quiet(settle_all(store, retry_failed)?))
+}
+
+/// Settles what is not settled; the caller holds the lock.
+///
+/// # Errors
+/// When a transaction cannot be settled.
+pub fn settle_all(store: &Store, retry_failed: bool) -> Result<Vec<Settled>> {
     let mut settled = Vec::new();
     let all = store.list()?;
     let newest = all
@@ -85,7 +97,7 @@ pub fn survey(store: &Store, retry_failed: bool) -> Result<Survey> {
         settled.push(settle(store, transaction, last)?);
     }
     lock::forget(store.paths());
-    Ok(Survey::Quiet(settled))
+    Ok(settled)
 }
 
 /// What to do about a transaction of which nobody can tell how it ended.
@@ -207,76 +219,4 @@ fn require_namespace(transaction: &Transaction, meta: &Meta, rebooted: bool) -> 
         transaction.id,
         transaction.dir().display()
     )
-}
-
-/// At boot: a change that was rolled back, but whose rule file is still what this
-/// system loads at boot, must not be live.
-///
-/// # Errors
-/// When a snapshot is damaged.
-pub fn boot_files(store: &Store) -> Result<Vec<Settled>> {
-    let boot = clock::boot_id()?;
-    for transaction in store.list()?.into_iter().rev() {
-        let (Ok(meta), Ok(Some(last))) = (transaction.meta(), transaction.last()) else {
-            continue;
-        };
-        match last.state {
-            State::Committed => return Ok(Vec::new()),
-            State::RolledBack { .. }
-                if last.boot_id != boot && may_be_loaded(&transaction, &meta) => {}
-            State::Prepared
-            | State::Armed
-            | State::Applying
-            | State::AwaitingConfirm
-            | State::RollingBack { .. }
-            | State::RolledBack { .. }
-            | State::RestoreFailed { .. }
-            | State::Abandoned { .. } => continue,
-        }
-        let (Ok(before), Ok(applied)) = (
-            checkpoint::load(&transaction.checkpoint()),
-            checkpoint::load(&transaction.applied()),
-        ) else {
-            // It was never known in full, so it cannot be told from what is live.
-            continue;
-        };
-        let boot_file = matches!(meta.work, Work::Rules { .. });
-        let restored = restore::roll_back_if_live(&transaction, &before, &applied, boot_file);
-        let reason = Reason::Rebooted;
-        let (state, message) = if !restored.differences.is_empty() {
-            (
-                State::RestoreFailed { reason },
-                format!(
-                    "its unconfirmed rules were loaded at boot and could NOT be replaced in full: {}",
-                    restored.differences.join("; ")
-                ),
-            )
-        } else if restored.acted {
-            (
-                State::RolledBack { reason },
-                "its unconfirmed rules were loaded at boot, for the file still holds them; the rules from before it are live again. Put the file right".to_owned(),
-            )
-        } else {
-            continue;
-        };
-        return Ok(vec![Settled {
-            id: transaction.id,
-            state,
-            message,
-        }]);
-    }
-    Ok(Vec::new())
-}
-
-/// Whether what is loaded at boot may be the unconfirmed rules, and nobody has decided so since.
-fn may_be_loaded(transaction: &Transaction, meta: &Meta) -> bool {
-    use sha2::{Digest, Sha256};
-    let Work::Rules { files, .. } = &meta.work else {
-        // The command has loaded what lies there, as the boot does.
-        return BootFiles::unchanged_since(transaction);
-    };
-    files.iter().filter(|file| file.boot_file).any(|file| {
-        let bytes = file.path.as_ref().and_then(|path| std::fs::read(path).ok());
-        bytes.is_some_and(|bytes| <[u8; 32]>::from(Sha256::digest(&bytes)) == file.sha256)
-    })
 }

@@ -60,6 +60,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Verb::Demo(args)) => demo::run(&args),
         Some(Verb::Guardian(args)) => guard::guardian(&store, &args),
         Some(Verb::Successor(args)) => guard::successor(&store, &args),
+        Some(Verb::Stopped(args)) => guard::stopped(&store, &args),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::cli::Recover;
 use crate::client::{err, out};
 use crate::exit::Exit;
 use crate::guardian::early::restore_files;
-use crate::guardian::recover::{Settled, Survey, boot_files, survey};
+use crate::guardian::recover::{Settled, Survey, boot_files, survey, wait_for_loaders};
 use crate::transaction::{State, Store};
 
 /// Settles everything that has no living guardian.
@@ -19,6 +19,7 @@ pub fn run(store: &Store, args: &Recover) -> Result<Exit> {
     if args.files {
         return files(store);
     }
+    wait_for_loaders(store);
     let mut settled = match survey(store, true)? {
         Survey::Pending => {
             out(
@@ -28,7 +29,8 @@ pub fn run(store: &Store, args: &Recover) -> Result<Exit> {
         }
         Survey::Quiet(settled) => settled,
     };
-    settled.extend(boot_files(store)?);
+    let loaded_at_boot = boot_files(store, &settled)?;
+    settled.extend(loaded_at_boot);
     if settled.is_empty() {
         out("Nothing was left behind.");
     }

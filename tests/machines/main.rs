@@ -31,6 +31,12 @@
     clippy::print_stderr
 )]
 
+mod guardian;
 #[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
+mod memory;
+mod reboots;
+mod rules;
 mod selftest;
+mod sessions;
+mod units;

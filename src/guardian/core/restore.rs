@@ -3,6 +3,7 @@
 use super::Core;
 use crate::boot_state::Outcome;
 use crate::guardian::boot_files::{self, noted_early};
+use crate::guardian::copies::unchanged_boot_files;
 use crate::guardian::finish;
 use crate::guardian::restore::{self, Restored};
 use crate::protocol::Notice;
@@ -137,6 +138,14 @@ impl Core {
                 "others changed what is loaded at boot while the change was pending; that is left as it is, and may hold the rules that were rolled back: {}. As it was before: {}",
                 finish::bounded(files.left.clone()).join(", "),
                 originals.display()
+            ));
+        }
+        let unchanged = unchanged_boot_files(&self.meta.work).into_iter();
+        let unchanged: Vec<String> = unchanged.map(|path| path.display().to_string()).collect();
+        if !unchanged.is_empty() {
+            self.warn(format!(
+                "{} still holds the rules that were rolled back, and a reload of what loads it at boot brings them back: put it right",
+                unchanged.join(", ")
             ));
         }
         if let Some(first) = files.kept.first() {

@@ -35,27 +35,27 @@ impl Driver {
                 self.set_timer(self.core.deadline_ms);
             }
             Effect::Extend(more) => self.extend(more),
-            Effect::StopCommand => self.core.stop_command(),
+            Effect::StopCommand => self.standing_still(|driver| driver.core.stop_command()),
             Effect::Restore => {
                 self.set_timer(None);
-                let outcome = self.core.restore();
+                let outcome = self.standing_still(|driver| driver.core.restore());
                 self.events.push_back(outcome);
             }
             Effect::RestoreIfLive => {
-                let outcome = self.core.restore_if_live();
+                let outcome = self.standing_still(|driver| driver.core.restore_if_live());
                 self.events.push_back(outcome);
             }
             Effect::FinishCommit => {
                 self.set_timer(None);
                 let changed = event != Event::Applied { changed: false };
                 self.core.announcer.say(Notice::Committed { changed });
-                finish::commit(&mut self.core, self.store.paths());
+                self.standing_still(|driver| {
+                    finish::commit(&mut driver.core, driver.store.paths());
+                });
                 self.closed = true;
             }
             Effect::FinishRollback => {
-                self.core.announce_outcome();
-                finish::rollback(&mut self.core);
-                self.closed = true;
+                self.finish_rollback();
             }
             Effect::ReportFailure => self.report_failure(),
             Effect::Close => {
@@ -133,8 +133,13 @@ impl Driver {
             self.set_timer(Some(clock::boottime_ms() + pause));
             return;
         }
+        self.finish_rollback();
+    }
+
+    /// Tells the outcome, runs the hook.
+    fn finish_rollback(&mut self) {
         self.core.announce_outcome();
-        finish::rollback(&mut self.core);
+        self.standing_still(|driver| finish::rollback(&mut driver.core));
         self.closed = true;
     }
 }

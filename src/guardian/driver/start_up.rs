@@ -16,6 +16,7 @@ use crate::guardian::control::Control;
 use crate::guardian::core::Core;
 use crate::guardian::lock::{self, Pids, RunLock};
 use crate::guardian::timer::Timer;
+use crate::guardian::vitals::Vitals;
 use crate::guardian::{detach, prepare_self};
 use crate::transaction::{Event, Id, State, Store, Transaction};
 
@@ -49,7 +50,10 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
     }
     let wait = if is_new { LOCK_WAIT_NEW } else { LOCK_WAIT };
     let lock = RunLock::take(store.paths(), wait)?;
+    let vitals = Vitals::new();
     if finished(&transaction) {
+        // Under systemd: restarted after it had come to an end, which is no failure.
+        vitals.ready();
         return Ok(());
     }
     let Some(_lock) = lock else {
@@ -80,6 +84,7 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
         deferred: None,
         retries: 0,
         timer: ring(heard.clone())?,
+        vitals,
         heard,
         closed: false,
     };
@@ -96,8 +101,7 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
     driver.begin();
     say(detach::READY);
     detach::silence();
-    // Only under systemd is there anybody to notify.
-    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    driver.vitals.ready();
     driver.turn(&mut control, &mut inputs, &mut hears).await;
     let Driver { core, heard, .. } = driver;
     drop((core, heard, inputs));

@@ -1,8 +1,7 @@
-//! One cgroup for each machine, below that of this process, in the hierarchy that systemd uses.
+//! Cgroups of this suite's, below that of this process.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::command::comes_true;
@@ -13,20 +12,47 @@ use super::own;
 pub struct Cgroup(PathBuf);
 
 impl Cgroup {
-    /// Makes one, and removes those of runs that are dead.
-    pub fn new() -> Self {
+    /// One in the hierarchy that systemd uses: the unified one where it is alone, else the one
+    /// that is named after systemd (cgroups(7)).
+    pub fn for_systemd() -> Self {
+        if unified() {
+            Self::new("/sys/fs/cgroup", "0::")
+        } else {
+            Self::new("/sys/fs/cgroup/systemd", ":name=systemd:")
+        }
+    }
+
+    /// One that limits memory.
+    pub fn for_memory() -> Self {
+        if unified() {
+            Self::new("/sys/fs/cgroup", "0::")
+        } else {
+            Self::new("/sys/fs/cgroup/memory", ":memory:")
+        }
+    }
+
+    /// Makes one, and removes those of runs that are dead. `key` is what stands before this
+    /// process's own path in `/proc/self/cgroup`.
+    fn new(mount: &str, key: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        static SWEPT: Once = Once::new();
-        let parent = own_cgroup();
-        SWEPT.call_once(|| {
-            for dead in own::left_in(&parent) {
-                remove(&dead);
-            }
-        });
+        let own = fs::read_to_string("/proc/self/cgroup").unwrap();
+        let path = own
+            .lines()
+            .find_map(|line| line.split_once(key).map(|(_, path)| path))
+            .unwrap_or_else(|| panic!("no cgroup {key} in {own}"));
+        let parent = Path::new(mount).join(path.trim_start_matches('/'));
+        for dead in own::left_in(&parent) {
+            remove(&dead);
+        }
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let path = parent.join(format!("{}{number}", own::prefix()));
         fs::create_dir(&path).unwrap();
         Self(path)
+    }
+
+    /// Its directory.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// A new cgroup below, for one boot: what the last boot left does not count.
@@ -46,21 +72,9 @@ impl Drop for Cgroup {
     }
 }
 
-/// Where this process is in the hierarchy that systemd uses: the unified one where it is alone,
-/// else the one that is named after systemd (cgroups(7)).
-fn own_cgroup() -> PathBuf {
-    let (mount, prefix) = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
-        ("/sys/fs/cgroup", "0::/")
-    } else {
-        ("/sys/fs/cgroup/systemd", "1:name=systemd:/")
-    };
-    let key = &prefix[1..];
-    let own = fs::read_to_string("/proc/self/cgroup").unwrap();
-    let path = own
-        .lines()
-        .find_map(|line| line.split_once(key).map(|(_, path)| path))
-        .unwrap_or_else(|| panic!("no cgroup {key} in {own}"));
-    Path::new(mount).join(path)
+/// Whether the hierarchy of version 2 is the only one.
+pub fn unified() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
 }
 
 /// Removes a cgroup and those below it; whether it is gone.

@@ -15,9 +15,11 @@ mod rootfs;
 mod session;
 mod spec;
 mod terminal;
+mod transactions;
 
+pub use cgroup::{Cgroup, unified};
 pub use client::Client;
-pub use command::{Output, eventually};
+pub use command::{Output, comes_true, eventually};
 pub use machine::Machine;
 pub use place::SHARE;
 pub use session::Session;

@@ -49,7 +49,7 @@ impl Place {
             dir,
             unshare,
             holder: 0,
-            cgroup: Cgroup::new(),
+            cgroup: Cgroup::for_systemd(),
         };
         eventually("the machine's surroundings are there", || {
             let ended = place.unshare.try_wait().unwrap();

@@ -4,6 +4,10 @@
 # $1 the lab's directory, $2 the layers of the root filesystem (lowerdir= of overlayfs).
 set -eu
 mount -t proc proc /proc
+# systemd needs some 25 inotify instances a machine, and root's limit counts those of all of them
+# (inotify(7)); Debian's default is 128. It can be raised only for this whole machine, and is left so.
+limit=/proc/sys/fs/inotify/max_user_instances
+[ "$(cat $limit)" -ge 1024 ] || echo 1024 >$limit
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/systemd/nspawn /run/lock
 mount -t tmpfs -o mode=755,size=4g disk "$1/disk"

@@ -9,7 +9,7 @@ use super::machine::Machine;
 use super::place::SHARE;
 use super::spec::write_below;
 
-const UNITS: [(&str, &str); 3] = [
+const UNITS: [(&str, &str); 4] = [
     (
         "safe-apply-guardian@.service",
         include_str!("../../../systemd/safe-apply-guardian@.service"),
@@ -21,6 +21,10 @@ const UNITS: [(&str, &str); 3] = [
     (
         "safe-apply-recover.service",
         include_str!("../../../systemd/safe-apply-recover.service"),
+    ),
+    (
+        "safe-apply-recheck.service",
+        include_str!("../../../systemd/safe-apply-recheck.service"),
     ),
 ];
 const UNIT_DIR: &str = "usr/lib/systemd/system";
@@ -53,6 +57,7 @@ pub fn install_files(root: &Path) {
     }
     let wants = root.join("etc/systemd/system/multi-user.target.wants");
     fs::create_dir_all(&wants).unwrap();
-    let recover = "safe-apply-recover.service";
-    symlink(format!("/{UNIT_DIR}/{recover}"), wants.join(recover)).unwrap();
+    for unit in ["safe-apply-recover.service", "safe-apply-recheck.service"] {
+        symlink(format!("/{UNIT_DIR}/{unit}"), wants.join(unit)).unwrap();
+    }
 }

@@ -1,0 +1,164 @@
+//! Boots: the order of what loads rules, recovery, network and logins, on machines where
+//! much of it is installed.
+
+use crate::lab::{Machine, Spec};
+
+use super::{BEFORE, Guarded};
+
+/// As in iptables-services of Red Hat, with the dependencies of any service.
+const RED_HAT: &str = "[Unit]\nDescription=IPv4 firewall\nBefore=network-pre.target\n\
+    Wants=network-pre.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+    ExecStart=/usr/sbin/iptables-restore /etc/sysconfig/iptables\n\n\
+    [Install]\nWantedBy=multi-user.target\n";
+/// Loads rules when the network is up, as Shorewall does.
+const LATE: &str = "[Unit]\nDescription=a firewall that starts late\nAfter=network-online.target\n\
+    Wants=network-online.target\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+    ExecStart=/usr/sbin/iptables-restore /etc/late.v4\n\n[Install]\nWantedBy=multi-user.target\n";
+
+/// Nothing failed, nothing was dropped to break a cycle.
+#[track_caller]
+fn is_in_order(machine: &Machine) {
+    let failed = machine.exec("systemctl --failed --plain --no-legend").out;
+    assert_eq!(failed, "");
+    let cycles = machine
+        .exec("journalctl -b -o cat | grep -i 'ordering cycle'")
+        .out;
+    assert_eq!(cycles, "");
+    let verified = machine
+        .exec("systemd-analyze verify multi-user.target 2>&1")
+        .out;
+    assert!(!verified.contains("cycle"), "{verified}");
+}
+
+/// When a unit's job was done, in microseconds since boot.
+fn done(it: &Guarded, unit: &str) -> u64 {
+    let exits = it.property(unit, "ExecMainExitTimestampMonotonic");
+    let active = it.property(unit, "ActiveEnterTimestampMonotonic");
+    let number = |text: &str| text.parse().unwrap_or(0);
+    let done = number(&active).max(number(&exits));
+    assert!(done > 0, "{unit} was not started");
+    done
+}
+
+#[test]
+fn with_many_loaders_recovery_is_after_them_and_before_the_network() {
+    let spec = Spec::debian()
+        .packages(&["fail2ban", "ifupdown", "shorewall"])
+        .file("/etc/systemd/system/ip6tables-services.service", RED_HAT)
+        .file("/etc/sysconfig/iptables", BEFORE)
+        .file("/etc/iptables/rules.v4", BEFORE)
+        .enable("ip6tables-services.service")
+        .enable("netfilter-persistent.service")
+        .enable("nftables.service")
+        .enable("networking.service")
+        .enable("ssh.socket");
+    let mut it = Guarded::new(spec.boot());
+    let pending = it.apply("--timeout 10m /lab/bad.v4");
+    it.machine.kill();
+    drop(pending.client);
+    it.machine.start();
+    is_in_order(&it.machine);
+    assert_eq!(it.newest()["reason"], "rebooted");
+    let recover = done(&it, "safe-apply-recover.service");
+    for unit in ["netfilter-persistent.service", "nftables.service"] {
+        assert!(done(&it, unit) <= recover, "{unit}");
+    }
+    for unit in [
+        "network-pre.target",
+        "systemd-networkd.service",
+        "network.target",
+        "ssh.service",
+        "systemd-user-sessions.service",
+        "multi-user.target",
+    ] {
+        assert!(done(&it, unit) >= recover, "{unit}");
+    }
+    assert!(it.machine.can_login());
+}
+
+#[test]
+fn a_boot_file_that_nobody_confirmed_is_taken_back_before_the_network_is_up() {
+    let spec = Spec::debian()
+        .file("/etc/iptables/rules.v4", BEFORE)
+        .enable("netfilter-persistent.service");
+    let mut it = Guarded::new(spec.boot());
+    it.machine
+        .exec("cp /lab/bad.v4 /etc/iptables/rules.v4")
+        .exits(0);
+    let pending = it.apply("--timeout 10m /etc/iptables/rules.v4");
+    it.machine.kill();
+    drop(pending.client);
+    it.machine.start();
+    it.is_as_before();
+    is_in_order(&it.machine);
+    // The file still holds them at the next boot, when nothing is pending.
+    it.machine.reboot();
+    it.is_as_before();
+    it.machine
+        .exec(&format!(
+            "journalctl -b -t safe-apply SAFE_APPLY_TRANSACTION={}",
+            pending.id
+        ))
+        .exits(0)
+        .says("Put the file right");
+}
+
+#[test]
+fn rules_that_are_loaded_late_are_taken_back_too() {
+    let spec = Spec::debian()
+        .file("/etc/systemd/system/shorewall.service", LATE)
+        .file("/etc/late.v4", BEFORE)
+        .enable("shorewall.service");
+    let mut it = Guarded::new(spec.boot());
+    let command = "cp /lab/bad.v4 /etc/late.v4; systemctl restart shorewall";
+    let start = format!("safe-apply run --json --timeout 10m -- sh -c '{command}'");
+    let pending = it.live(it.machine.login("root").start(&start));
+    it.machine.kill();
+    drop(pending.client);
+    it.machine.start();
+    is_in_order(&it.machine);
+    // The machine is up when systemd has started everything.
+    it.is_as_before();
+    it.machine
+        .exec("journalctl -b -u shorewall.service -o cat")
+        .exits(0)
+        .says("Finished");
+    it.machine
+        .exec(&format!(
+            "journalctl -b -t safe-apply SAFE_APPLY_TRANSACTION={}",
+            pending.id
+        ))
+        .exits(0)
+        .says("by something that starts late");
+    it.machine
+        .exec("test -e /run/safe-apply/look-again")
+        .exits(1);
+    // The next boot has nothing to settle, and no second look.
+    it.machine.exec("cp /lab/before.v4 /etc/late.v4").exits(0);
+    it.machine.reboot();
+    let checked = it.property("safe-apply-recheck.service", "ConditionResult");
+    assert_eq!(checked, "no");
+    is_in_order(&it.machine);
+}
+
+#[test]
+fn firewalld_has_loaded_its_rules_before_they_are_looked_at() {
+    let spec = Spec::debian()
+        .packages(&["firewalld"])
+        .enable("firewalld.service")
+        .enable("ssh.socket");
+    let mut it = Guarded::new(spec.boot());
+    let command = "firewall-cmd -q --permanent --add-rich-rule=\"rule family=ipv4 \
+        source address=192.0.2.77 reject\" && firewall-cmd -q --reload";
+    let start = format!("safe-apply run --json --timeout 10m -- sh -c '{command}'");
+    let pending = it.live(it.machine.login("root").start(&start));
+    assert!(it.rules().contains("192.0.2.77"));
+    it.machine.kill();
+    drop(pending.client);
+    it.machine.start();
+    is_in_order(&it.machine);
+    it.machine.exec("firewall-cmd --state").exits(0);
+    assert!(!it.rules().contains("192.0.2.77"), "{}", it.rules());
+    assert_eq!(it.newest()["reason"], "rebooted");
+    assert!(it.machine.can_login());
+}
