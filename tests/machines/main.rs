@@ -35,6 +35,7 @@ mod guardian;
 #[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
 mod memory;
+mod neighbours;
 mod reboots;
 mod rules;
 mod selftest;
