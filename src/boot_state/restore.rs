@@ -41,6 +41,20 @@ impl Outcome {
     pub fn enablement(&self) -> bool {
         self.restored.iter().any(|path| is_enablement(path))
     }
+
+    /// The units of systemd whose start at boot was brought back to what it was.
+    #[must_use]
+    pub fn units(&self) -> BTreeSet<&str> {
+        let wanted = |path: &&PathBuf| {
+            let dir = path.parent().and_then(Path::extension);
+            is_enablement(path) && dir.is_some_and(|dir| dir == "wants" || dir == "requires")
+        };
+        let links = self.restored.iter().filter(wanted);
+        let names = links.filter_map(|path| path.file_name()?.to_str());
+        names
+            .filter_map(|name| name.strip_suffix(".service"))
+            .collect()
+    }
 }
 
 /// Brings back what was there `before`, where `author` changed it. What is replaced is copied to

@@ -10,6 +10,7 @@ use super::boot_files::BootFiles;
 use super::stop;
 use crate::checkpoint::{self, Part, Snapshot};
 use crate::config::Config;
+use crate::paths::Paths;
 use crate::protocol::Notice;
 use crate::transaction::journal::{Detail, Durability, Error as JournalError, Journal};
 use crate::transaction::machine::step;
@@ -23,6 +24,8 @@ pub struct Core {
     pub transaction: Transaction,
     /// What the client wrote down.
     pub meta: Meta,
+    /// Where things lie on this host.
+    pub paths: Paths,
     /// The administrator's settings.
     pub config: Config,
     /// Where it stands.
@@ -78,6 +81,7 @@ impl Core {
             announcer: Announcer::new(&transaction, &state),
             transaction,
             meta,
+            paths: store.paths().clone(),
             config,
             state,
             deadline_ms,

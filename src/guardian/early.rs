@@ -2,11 +2,20 @@
 //!
 //! Only files are touched here. The transaction itself is settled by [`super::recover`], later.
 
+use std::path::Path;
+use std::time::Duration;
+
 use anyhow::Result;
 
 use super::boot_files::{BootFiles, note_early};
 use crate::boot_state::Outcome;
+use crate::exec::Run;
+use crate::managers::is_enabled;
+use crate::paths::Paths;
 use crate::transaction::{Id, State, Store, Transaction, clock};
+
+/// How long systemd may take to queue a job.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
 
 /// What was done about one transaction.
 #[derive(Debug)]
@@ -26,7 +35,7 @@ pub fn restore_files(store: &Store) -> Result<Vec<Restored>> {
     let mut all = Vec::new();
     let mut failed = None;
     for transaction in store.list()? {
-        match restore_one(&transaction, &boot) {
+        match restore_one(&transaction, store.paths(), &boot) {
             Ok(Some(outcome)) => all.push(Restored {
                 id: transaction.id,
                 outcome,
@@ -42,7 +51,7 @@ pub fn restore_files(store: &Store) -> Result<Vec<Restored>> {
     }
 }
 
-fn restore_one(transaction: &Transaction, boot: &str) -> Result<Option<Outcome>> {
+fn restore_one(transaction: &Transaction, paths: &Paths, boot: &str) -> Result<Option<Outcome>> {
     let Some(last) = transaction.last()? else {
         return Ok(None);
     };
@@ -61,6 +70,30 @@ fn restore_one(transaction: &Transaction, boot: &str) -> Result<Option<Outcome>>
     let outcome = BootFiles::load(transaction)?.roll_back(transaction, &transaction.meta()?.work);
     if outcome.enablement() {
         note_early(transaction)?;
+        for unit in outcome.units() {
+            decide_again(paths, unit);
+        }
     }
     Ok((!outcome.restored.is_empty() || !outcome.differences.is_empty()).then_some(outcome))
+}
+
+/// What systemd starts at this boot was decided before the files were brought back. A job that
+/// has not run yet is replaced by this one (`--job-mode` in systemctl(1)).
+fn decide_again(paths: &Paths, unit: &str) {
+    if paths.root != Path::new("/") || !paths.rooted("/run/systemd/system").is_dir() {
+        return;
+    }
+    let verb = if is_enabled(paths, unit) {
+        "start"
+    } else {
+        "stop"
+    };
+    let Ok(systemctl) = Run::tool("systemctl") else {
+        return;
+    };
+    // Where it fails, the transaction's own recovery looks at what was loaded.
+    let _ = systemctl
+        .args(["--no-block", verb, &format!("{unit}.service")])
+        .deadline(ANSWER_MAX)
+        .output();
 }

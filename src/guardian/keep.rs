@@ -8,11 +8,11 @@ use anyhow::{Context, Result};
 use super::core::Core;
 use crate::boot_state;
 use crate::candidate::{Kind, Resolved};
-use crate::checkpoint::{Part, owner_of};
+use crate::checkpoint::Part;
 use crate::cli::Backend;
 use crate::exec::Run;
 use crate::legacy::Family;
-use crate::managers::{self, Keeper, Manager, Managers};
+use crate::managers::{self, Keeper, Manager, Managers, is_firewallds};
 use crate::paths::Paths;
 use crate::persist::{self, Source};
 use crate::protocol::Notice;
@@ -111,11 +111,6 @@ fn by_manager(core: &Core, manager: Manager) -> Result<Notice> {
             manager.instead()
         ),
     })
-}
-
-/// A table of firewalld's means nothing to anybody else.
-fn is_firewallds(part: &Part) -> bool {
-    matches!(part, Part::Nft(_)) && owner_of(part, "") == Some(Manager::Firewalld.name())
 }
 
 /// The nf_tables tables that the change touched, as (family, name).

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use keeper::{Keeper, keeper, no_keeper};
-pub use undone::{Change, kind_of, kinds_of, undone};
+pub use undone::{Change, is_firewallds, kind_of, kinds_of, undone};
 pub use units::{is_active, is_enabled};
 
 use crate::candidate::Kind;

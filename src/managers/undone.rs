@@ -43,6 +43,12 @@ impl Change<'_> {
     }
 }
 
+/// Whether `part` is a table of firewalld's own, which means nothing to anybody else.
+#[must_use]
+pub fn is_firewallds(part: &Part) -> bool {
+    matches!(part, Part::Nft(_)) && owner_of(part, "") == Some(Manager::Firewalld.name())
+}
+
 /// The kind of rules that `part` holds.
 #[must_use]
 pub fn kind_of(part: &Part) -> Kind {
@@ -95,9 +101,7 @@ fn is_iptables(part: &Part) -> bool {
 }
 
 fn by_firewalld(evidence: &str, change: &Change<'_>) -> Option<String> {
-    let own = change.touches(|part| {
-        matches!(part, Part::Nft(_)) && owner_of(part, "") == Some(Manager::Firewalld.name())
-    });
+    let own = change.touches(is_firewallds);
     if change.mentions("firewall-cmd") || change.wrote(Manager::Firewalld.directory()) {
         let runtime = own && !change.persist && !change.wrote(Manager::Firewalld.directory());
         return runtime.then(|| {

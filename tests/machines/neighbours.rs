@@ -19,9 +19,15 @@ const OPEN_V4: &str = "*filter\n:INPUT DROP [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPU
     -A INPUT -p tcp -m multiport --dports 22,8080 -m comment --comment OPEN -j ACCEPT\nCOMMIT\n";
 
 impl Machine {
-    /// Starts a change on the console; `command` comes after `safe-apply`.
-    fn change(&self, verb: &str, command: &str) -> Client {
-        self.start_on_console(&format!("safe-apply {verb} --json --timeout 120 {command}"))
+    /// Starts to apply files on the console, with options.
+    fn apply(&self, files: &str) -> Client {
+        self.start_on_console(&format!("safe-apply --json --timeout 120 {files}"))
+    }
+
+    /// Starts a shell command under `safe-apply run`, with options; what it prints is no event.
+    fn run(&self, options: &str, command: &str) -> Client {
+        let run = format!("safe-apply run --json --timeout 120 {options}");
+        self.start_on_console(&format!("{run} -- sh -c '{{ {command}; }} >&2'"))
     }
 
     /// Confirms what is pending over a new connection, and waits for its end.

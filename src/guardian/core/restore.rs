@@ -6,6 +6,7 @@ use crate::guardian::boot_files::{self, noted_early};
 use crate::guardian::copies::unchanged_boot_files;
 use crate::guardian::finish;
 use crate::guardian::restore::{self, Restored};
+use crate::managers::{Manager, is_active, is_firewallds};
 use crate::protocol::Notice;
 use crate::transaction::journal::Detail;
 use crate::transaction::{Event, State};
@@ -140,6 +141,9 @@ impl Core {
                 originals.display()
             ));
         }
+        if let Some(step) = self.firewalld_is_out_of_step() {
+            self.warn(step);
+        }
         let unchanged = unchanged_boot_files(&self.meta.work).into_iter();
         let unchanged: Vec<String> = unchanged.map(|path| path.display().to_string()).collect();
         if !unchanged.is_empty() {
@@ -154,6 +158,27 @@ impl Core {
                 first.display()
             ));
         }
+    }
+}
+
+impl Core {
+    /// What firewalld believes of its rules once they are restored, and how it learns better.
+    fn firewalld_is_out_of_step(&self) -> Option<String> {
+        let table = self.touched.iter().find(|part| is_firewallds(part))?;
+        let had = self.checkpoint.as_ref()?.has(table);
+        let step = match (is_active(&self.paths, Manager::Firewalld.name()), had) {
+            (true, true) => {
+                "firewalld still counts what was rolled back among its runtime configuration: 'firewall-cmd --reload' brings it to its permanent one, which is what it was"
+            }
+            (true, false) => {
+                "firewalld runs, though its rules were taken away with the rollback; it makes them again at its next reload: 'systemctl stop firewalld'"
+            }
+            (false, true) => {
+                "firewalld does not run, though its rules are live again: 'systemctl start firewalld'"
+            }
+            (false, false) => return None,
+        };
+        Some(step.to_owned())
     }
 }
 
