@@ -141,7 +141,7 @@ impl Core {
                 originals.display()
             ));
         }
-        if let Some(step) = self.firewalld_is_out_of_step() {
+        if let Some(step) = self.firewalld_is_out_of_step(files) {
             self.warn(step);
         }
         let unchanged = unchanged_boot_files(&self.meta.work).into_iter();
@@ -163,12 +163,23 @@ impl Core {
 
 impl Core {
     /// What firewalld believes of its rules once they are restored, and how it learns better.
-    fn firewalld_is_out_of_step(&self) -> Option<String> {
-        let table = self.touched.iter().find(|part| is_firewallds(part))?;
-        let had = self.checkpoint.as_ref()?.has(table);
+    fn firewalld_is_out_of_step(&self, files: &Outcome) -> Option<String> {
+        let directory = Manager::Firewalld.directory();
+        let reread = files
+            .restored
+            .iter()
+            .any(|path| path.starts_with(directory));
+        let table = self.touched.iter().find(|part| is_firewallds(part));
+        if table.is_none() && !reread {
+            return None;
+        }
+        let had = table.is_none_or(|table| {
+            let before = self.checkpoint.as_ref();
+            before.is_some_and(|before| before.has(table))
+        });
         let step = match (is_active(&self.paths, Manager::Firewalld.name()), had) {
             (true, true) => {
-                "firewalld still counts what was rolled back among its runtime configuration: 'firewall-cmd --reload' brings it to its permanent one, which is what it was"
+                "firewalld still has in its memory what was rolled back: 'firewall-cmd --reload' lets it read its permanent configuration again, which is what it was"
             }
             (true, false) => {
                 "firewalld runs, though its rules were taken away with the rollback; it makes them again at its next reload: 'systemctl stop firewalld'"

@@ -37,11 +37,13 @@ fn rule_files_are_warned_about_before_they_are_applied() {
         "table inet firewalld { chain own { tcp dport 8080 accept; }; }\n",
     );
     machine
-        .exec(&format!("safe-apply check {own}"))
+        .exec(&format!("safe-apply check --json {own}"))
         .says("table inet firewalld belongs to firewalld");
     // What firewalld leaves alone is nothing to talk about.
     let other = machine.share_file("other.nft", "table inet mine { chain c { accept; }; }\n");
-    let report = machine.exec(&format!("safe-apply check {other}")).all();
+    let report = machine
+        .exec(&format!("safe-apply check --json {other}"))
+        .all();
     assert!(!report.contains("firewalld"), "{report}");
     // It is true: a reload does it.
     machine.exec(&format!("iptables-restore {open}")).exits(0);
@@ -62,7 +64,7 @@ fn a_runtime_change_is_undone_or_confirmed_and_persisted_in_firewallds_way() {
         &said(&events),
         &[
             "in its runtime configuration only",
-            "still counts what was rolled back among its runtime configuration",
+            "still has in its memory what was rolled back",
         ],
     );
     assert_eq!(machine.rules(), rules);
@@ -118,7 +120,14 @@ fn a_permanent_change_waits_for_its_confirmation_too() {
     let mut client = machine.run("", "firewall-cmd --permanent --add-port=8082/tcp");
     client.wait("live");
     let events = machine.roll_back(client);
-    said_once(&said(&events), &["the live rules are as they were"]);
+    said_once(
+        &said(&events),
+        &[
+            "the live rules are as they were",
+            "still has in its memory what was rolled back",
+        ],
+    );
+    machine.exec("firewall-cmd --reload").exits(0);
     assert_eq!(ports(&machine, "--permanent"), "");
 }
 

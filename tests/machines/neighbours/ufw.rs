@@ -117,7 +117,7 @@ fn a_rule_file_on_a_host_of_ufw_is_warned_about_and_not_persisted() {
         .says("The firewall is untouched");
     machine.exec("test -e /etc/iptables/rules.v4").exits(1);
     machine
-        .exec(&format!("safe-apply check {open}"))
+        .exec(&format!("safe-apply check --json {open}"))
         .says("puts its own rules and policies into table filter again");
     let mut client = machine.apply(&open);
     client.wait("live");
