@@ -37,6 +37,7 @@ mod lab;
 mod memory;
 mod multiplexers;
 mod power;
+mod neighbours;
 mod reboots;
 mod rules;
 mod selftest;
