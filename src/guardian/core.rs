@@ -28,7 +28,6 @@ pub struct Core {
     pub paths: Paths,
     /// The administrator's settings.
     pub config: Config,
-    pub(super) paths: Paths,
     /// Where it stands.
     pub state: State,
     /// When the countdown ends, in milliseconds of `CLOCK_BOOTTIME`.
@@ -84,7 +83,6 @@ impl Core {
             meta,
             paths: store.paths().clone(),
             config,
-            paths: store.paths().clone(),
             state,
             deadline_ms,
             checkpoint: None,
