@@ -36,6 +36,7 @@ mod guardian;
 mod lab;
 mod memory;
 mod multiplexers;
+mod package;
 mod reboots;
 mod rules;
 mod selftest;
