@@ -59,6 +59,7 @@ test: ## run the tests: SUITE=unit, SUITE=e2e, SUITE=rehearsal, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
 	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked --no-fail-fast $(SELECT) $(if $(SLOW),-- --include-ignored)
 
+test-machines: PROFILE = dev
 test-machines: deb ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
 	tests/install-packages.sh $(MACHINES_NEEDS)
 	deb=$$(ls -t target/debian/*.deb | head -n 1) && \
@@ -89,7 +90,7 @@ stage: docs
 
 deb: ## make a Debian package, target/debian/*.deb: PROFILE=dev for a quick one
 	$(CARGO) build --profile $(PROFILE) --locked
-	$(MAKE) --no-print-directory stage ZSHDIR=/usr/share/zsh/vendor-completions
+	$(MAKE) --no-print-directory stage PROFILE='$(PROFILE)' ZSHDIR=/usr/share/zsh/vendor-completions
 	$(CARGO) deb --version 2>/dev/null | grep -qwF '$(CARGO_DEB)' || $(CARGO) install --locked --debug cargo-deb@$(CARGO_DEB)
 	$(CARGO) deb --no-build --no-strip --locked --output target/debian/
 
