@@ -28,7 +28,7 @@ STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC = $(TARGET)/$(STATIC_TARGET)/$(BUILT)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
-TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze
+TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze zsh fish
 MACHINES_NEEDS = ip debootstrap systemd-nspawn ssh ssh-keygen
 BENCH_NEEDS = ip iptables-nft nft ipset
 
@@ -57,7 +57,7 @@ demo: ## the whole story in throw-away network namespaces
 
 test: ## run the tests: SUITE=unit, SUITE=e2e, SUITE=rehearsal, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
-	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
+	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked --no-fail-fast $(SELECT) $(if $(SLOW),-- --include-ignored)
 
 test-machines: deb ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
 	tests/install-packages.sh $(MACHINES_NEEDS)
