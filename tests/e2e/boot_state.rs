@@ -173,3 +173,38 @@ fn a_command_that_loads_what_lies_there_does_not_outlive_the_reboot() {
     lab.server("safe-apply recover").exits(0);
     assert!(lab.rules().contains("MISTAKE"));
 }
+
+#[test]
+fn unconfirmed_rules_that_others_saved_do_not_outlive_a_reboot() {
+    for rolled_back in [false, true] {
+        let lab = Lab::with_boot_files();
+        let before = lab.rules();
+        let bad = lab.bad_v4();
+        let mut client = lab.apply(&format!("--force --timeout 60 {bad}"));
+        client.wait("live");
+        // As services do when they are stopped (SAVE_ON_STOP).
+        lab.server("iptables-save >/etc/iptables/rules.v4").exits(0);
+        if rolled_back {
+            lab.server("safe-apply rollback").exits(0);
+            let ended = client.ends().with(4, "rolled_back");
+            let said = format!("{:?}", ended.all("warning"));
+            assert!(
+                said.contains("others changed what is loaded at boot"),
+                "{said}"
+            );
+        }
+        lab.reboot();
+        lab.load_before();
+        lab.server("iptables-restore /etc/iptables/rules.v4")
+            .exits(0);
+        assert!(lab.rules().contains("MISTAKE"));
+        lab.server("safe-apply recover").exits(0);
+        assert_same(&lab.rules(), &before);
+        let file = lab.server("cat /etc/iptables/rules.v4").out;
+        // What was told at the rollback is the user's to decide; what a reboot brings is not.
+        assert_eq!(file.contains("MISTAKE"), rolled_back, "{file}");
+        if !rolled_back {
+            assert_eq!(file, "before4\n");
+        }
+    }
+}
