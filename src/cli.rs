@@ -122,7 +122,7 @@ pub enum Verb {
     Extend(Extend),
     /// Show what is pending, how long it has left, how to confirm.
     #[command(after_help = help::STATUS)]
-    Status(Json),
+    Status(Status),
     /// List past transactions and their outcomes.
     #[command(after_help = help::HISTORY)]
     History(Json),
@@ -198,6 +198,18 @@ pub struct Json {
     /// Print JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Show what is pending.
+#[derive(Debug, Clone, Args)]
+pub struct Status {
+    /// Print JSON.
+    #[arg(long)]
+    pub json: bool,
+    /// Print what a login should know, or nothing: what is pending, or how the last change ended
+    /// where nobody has looked since. Any user may ask.
+    #[arg(long, conflicts_with = "json")]
+    pub notice: bool,
 }
 
 /// Show one transaction.

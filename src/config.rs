@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::unistd::Group;
 use serde::Deserialize;
 
+use crate::accounts::group_id;
 use crate::rehearsal::requirement::Requirement;
 
 /// Transactions kept as history unless the file says otherwise.
@@ -99,10 +99,7 @@ pub fn may_confirm(uid: u32, gids: &[u32], config: &Config) -> bool {
     let Some(name) = &config.group else {
         return false;
     };
-    match Group::from_name(name) {
-        Ok(Some(group)) => gids.contains(&group.gid.as_raw()),
-        Ok(None) | Err(_) => false,
-    }
+    group_id(name).is_some_and(|gid| gids.contains(&gid))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! The library behind the `safe-apply` binary; its parts are public so that the
 //! tests and benchmarks can drive them, not as a stable interface.
 
+pub mod accounts;
 pub mod aside;
 pub mod boot_state;
 pub mod candidate;
@@ -18,6 +19,7 @@ pub mod guardian;
 pub mod guardian_unit;
 pub mod ipset;
 pub mod legacy;
+pub mod login_notice;
 pub mod managers;
 pub mod netlink;
 pub mod netns;

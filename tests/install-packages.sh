@@ -14,6 +14,7 @@ package_of() {
         sshd) echo openssh-server ;;
         ssh-keygen) echo openssh-client ;;
         systemd-analyze) echo systemd ;;
+        rpmbuild) echo rpm ;;
         systemd-nspawn) echo systemd-container ;;
         *) echo "$1" ;;
     esac

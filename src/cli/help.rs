@@ -133,7 +133,8 @@ Examples:
 pub const STATUS: &str = "\
 Examples:
   safe-apply status
-  safe-apply status --json";
+  safe-apply status --json
+  safe-apply status --notice      what /etc/profile.d/safe-apply.sh prints at login";
 
 /// Below the help of `history`.
 pub const HISTORY: &str = "\

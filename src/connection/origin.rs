@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use nix::unistd::{Uid, User};
 use serde::{Deserialize, Serialize};
 
 use super::process::Process;
 use super::session::{Found, Login, Place, View, find};
 use super::sockets::Sockets;
 use super::{Tuple, Via};
+use crate::accounts::user_name;
 
 /// The session that a process belongs to. What cannot be found out is left empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,8 +81,7 @@ fn from_where(place: &Place) -> (Via, Option<Tuple>) {
 /// The name of the user that `process` belongs to, or the number where there is no name.
 fn owner(process: &Process) -> Option<String> {
     let uid = process.uid()?;
-    let user = User::from_uid(Uid::from_raw(uid)).ok().flatten();
-    Some(user.map_or_else(|| uid.to_string(), |user| user.name))
+    Some(user_name(uid).unwrap_or_else(|| uid.to_string()))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Telling what happens: to whoever watches, to the transaction's event log, and to the
-//! system's log.
+//! Telling what happens: to whoever watches, to the transaction's event log, to the system's
+//! log, and to logins.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -7,12 +7,27 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::core::Core;
+use crate::login_notice;
 use crate::protocol::{Announcement, Notice};
 use crate::system_log::SystemLog;
 use crate::transaction::{State, Transaction, clock};
 
 /// Name of the event log in the transaction's directory: one JSON object per line.
 pub const LOG: &str = "events.jsonl";
+
+impl Core {
+    /// Brings what logins are told to where the transaction stands.
+    pub fn tell_logins(&self) {
+        login_notice::publish(
+            &self.paths,
+            &self.transaction,
+            &self.meta,
+            &self.state,
+            self.deadline_ms,
+        );
+    }
+}
 
 /// Sends notices to watchers and keeps them for those who come later.
 #[derive(Debug)]

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nix::unistd::{Gid, Group, chown};
+use nix::unistd::{Gid, chown};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 
+use crate::accounts::group_id;
 use crate::config::Config;
 use crate::paths::Paths;
 use crate::protocol::{Reply, Request};
@@ -180,13 +181,10 @@ fn refuse(answer: &UnboundedSender<String>, message: &str) {
 
 /// Root alone, or the administrator's group too, may connect.
 fn restrict(path: &Path, config: &Config) -> Result<()> {
-    let group: Option<Gid> = match &config.group {
-        Some(name) => Group::from_name(name)?.map(|group| group.gid),
-        None => None,
-    };
+    let group = config.group.as_deref().and_then(group_id);
     let mode = match group {
         Some(gid) => {
-            chown(path, None, Some(gid))?;
+            chown(path, None, Some(Gid::from_raw(gid)))?;
             0o660
         }
         None => 0o600,

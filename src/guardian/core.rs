@@ -96,6 +96,7 @@ impl Core {
         if is_new {
             core.announcer.say(Notice::Prepared);
         }
+        core.tell_logins();
         Ok(core)
     }
 
@@ -154,6 +155,7 @@ impl Core {
         }
         self.announcer.enter(&next);
         self.state = next;
+        self.tell_logins();
         Ok(effects)
     }
 

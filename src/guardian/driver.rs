@@ -116,6 +116,7 @@ impl Driver {
         if control.is_reachable(paths) || self.store.prepare().is_err() {
             return;
         }
+        self.core.tell_logins();
         // Tried again at the next look.
         let bound = control.bind(paths, &self.core.config);
         if bound.and_then(|()| lock::record(paths, &self.pids)).is_ok() {

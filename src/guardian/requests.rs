@@ -154,6 +154,7 @@ impl Driver {
         let deadline = deadline.min(now.saturating_add(longest));
         self.core.deadline_ms = Some(deadline);
         self.core.note(Detail::default());
+        self.core.tell_logins();
         self.core.announcer.say(Notice::Extended {
             deadline_seconds: deadline.saturating_sub(now).div_ceil(1000),
             deadline_ms: deadline,

@@ -1,8 +1,8 @@
 //! The directories of transactions: created, found, listed, pruned.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, Permissions};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -128,10 +128,14 @@ impl Store {
     }
 }
 
+/// Makes a directory with this mode, whatever the umask is; one that is there stays as it is.
 fn make_dir(path: &Path, mode: u32) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(mode)
-        .create(path)
-        .with_context(|| format!("cannot create {}", path.display()))
+    let make = || {
+        if path.is_dir() {
+            return Ok(());
+        }
+        DirBuilder::new().recursive(true).mode(mode).create(path)?;
+        fs::set_permissions(path, Permissions::from_mode(mode))
+    };
+    make().with_context(|| format!("cannot create {}", path.display()))
 }

@@ -8,6 +8,7 @@ use crate::client::{err, out};
 use crate::exit::Exit;
 use crate::guardian::early::restore_files;
 use crate::guardian::recover::{Settled, Survey, boot_files, survey, wait_for_loaders};
+use crate::login_notice;
 use crate::transaction::{State, Store};
 
 /// Settles everything that has no living guardian.
@@ -31,6 +32,7 @@ pub fn run(store: &Store, args: &Recover) -> Result<Exit> {
     };
     let loaded_at_boot = boot_files(store, &settled)?;
     settled.extend(loaded_at_boot);
+    login_notice::tell_again(store)?;
     if settled.is_empty() {
         out("Nothing was left behind.");
     }

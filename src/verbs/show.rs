@@ -8,6 +8,7 @@ use crate::checkpoint::{self, Snapshot, render};
 use crate::cli::Show;
 use crate::client::out;
 use crate::exit::Exit;
+use crate::login_notice;
 use crate::transaction::journal::Record;
 use crate::transaction::{Store, Transaction};
 
@@ -27,6 +28,11 @@ pub fn run(store: &Store, args: &Show) -> Result<Exit> {
             "there is no transaction {}; see 'safe-apply history'",
             args.id
         );
+    }
+    if let Some(notice) = login_notice::read(store.paths())
+        && notice.transaction == transaction.id
+    {
+        login_notice::seen(store, &notice);
     }
     let meta = transaction.meta()?;
     out(&format!("Transaction {}", transaction.id));

@@ -22,6 +22,7 @@ mod drift;
 mod faults;
 mod flood;
 mod lab;
+mod login_notice;
 mod refuse;
 mod rehearsal;
 mod rules;

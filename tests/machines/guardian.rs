@@ -1,7 +1,7 @@
 //! What systemd, the kernel and a package upgrade can do to a guardian: afterwards the host has
 //! the old rules, or the confirmed ones.
 
-use crate::lab::{Client, Machine, eventually};
+use crate::lab::{Client, Machine};
 use crate::memory::run_out;
 use crate::rules::{bad, come_back, good, rules, server};
 
@@ -27,16 +27,6 @@ fn with_good_rules() -> (Machine, Client) {
     let mut client = machine.login("root").start(&apply);
     client.wait("live");
     (machine, client)
-}
-
-/// Waits until another guardian than `dead` is at work.
-#[track_caller]
-fn taken_over(machine: &Machine, dead: i64) {
-    eventually("somebody has taken over", || {
-        let pending = machine.pending();
-        let state = pending["state"] == "awaiting_confirm";
-        state && pending["guardian_pid"].as_i64() != Some(dead)
-    });
 }
 
 /// A confirmation over a new connection is accepted, and the client hears of it.
@@ -69,7 +59,7 @@ fn a_killed_guardian_is_followed_by_one_that_can_be_confirmed() {
     machine
         .exec(&format!("systemctl kill -s KILL {unit}"))
         .exits(0);
-    taken_over(&machine, dead);
+    machine.taken_over_from(dead);
     is_confirmed(&machine, client);
 }
 
@@ -79,7 +69,7 @@ fn a_guardian_that_is_killed_again_and_again_is_still_followed() {
     for _ in 0..5 {
         let dead = machine.guardian();
         machine.exec(&format!("kill -KILL {dead}")).exits(0);
-        taken_over(&machine, dead);
+        machine.taken_over_from(dead);
     }
     is_confirmed(&machine, client);
 }
@@ -125,7 +115,7 @@ fn a_guardian_that_the_kernel_kills_for_memory_is_followed() {
     let (machine, client) = with_good_rules();
     let guardian = machine.guardian();
     run_out(machine.outer_pid(guardian));
-    taken_over(&machine, guardian);
+    machine.taken_over_from(guardian);
     is_confirmed(&machine, client);
 }
 

@@ -35,9 +35,13 @@ mod guardian;
 #[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
 mod memory;
+mod multiplexers;
+mod power;
 mod neighbours;
 mod reboots;
 mod rules;
 mod selftest;
 mod sessions;
 mod units;
+mod upgrades;
+mod vm;

@@ -60,6 +60,25 @@ fn bad_rules_are_rolled_back_after_the_connection_of_a_waiting_client_is_cut() {
 }
 
 #[test]
+fn a_login_is_told_what_is_pending_and_what_to_type() {
+    let machine = server().boot();
+    let good = good(&machine);
+    let mut quiet = machine.login("alice").terminal();
+    quiet.enters("echo no''thing");
+    quiet.shows("nothing");
+    assert!(!quiet.screen().contains("safe-apply"), "{}", quiet.screen());
+    machine
+        .ssh(&format!("safe-apply --detach --timeout 300 {good}"))
+        .exits(0);
+    let mut alice = machine.login("alice").terminal();
+    alice.shows("live but NOT confirmed");
+    alice.shows("sudo safe-apply confirm");
+    alice.enters("sudo safe-apply confirm");
+    eventually("it is confirmed", || machine.pending().is_null());
+    machine.ended_with("committed", "");
+}
+
+#[test]
 fn good_rules_are_confirmed_from_a_second_login() {
     let machine = killing_server().boot();
     let good = good(&machine);

@@ -50,8 +50,8 @@ impl Machine {
         };
         machine.prepare(&spec);
         machine.start();
-        if let (true, Some(package)) = (spec.product, product::package()) {
-            product::install_package(&machine, &package);
+        if spec.product && product::package().is_some() {
+            machine.install_package();
         }
         machine
     }

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::command::eventually;
 use super::machine::Machine;
 
 impl Machine {
@@ -40,6 +41,16 @@ impl Machine {
         let pending = self.pending();
         let pid = pending["guardian_pid"].as_i64();
         pid.unwrap_or_else(|| panic!("no guardian: {pending}"))
+    }
+
+    /// Waits until another guardian than `dead` is at work, and the countdown goes on.
+    #[track_caller]
+    pub fn taken_over_from(&self, dead: i64) {
+        eventually("somebody has taken over", || {
+            let pending = self.pending();
+            let waits = pending["state"] == "awaiting_confirm";
+            waits && pending["guardian_pid"].as_i64() != Some(dead)
+        });
     }
 
     /// The unit of the one guardian that runs.
