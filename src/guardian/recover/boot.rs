@@ -12,7 +12,7 @@ use crate::guardian::restore;
 use crate::paths::Paths;
 use crate::protocol::Notice;
 use crate::system_log::SystemLog;
-use crate::transaction::store::{Meta, Work};
+use crate::transaction::store::Meta;
 use crate::transaction::{Reason, State, Store, Transaction, clock};
 
 /// Stands in the runtime directory while a second look is wanted in this boot;
@@ -41,8 +41,10 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
             State::RolledBack { .. } if last.boot_id != boot && unchanged_boot_file(&meta) => {
                 Cause::BootFile
             }
-            State::RolledBack { .. } if last.boot_id != boot && reloads(&transaction, &meta) => {
-                Cause::Command
+            State::RolledBack { .. }
+                if last.boot_id != boot && BootFiles::may_hold(&transaction, &meta.work) =>
+            {
+                Cause::SameState
             }
             State::RolledBack {
                 reason: Reason::Rebooted,
@@ -85,16 +87,10 @@ fn mark(paths: &Paths) -> PathBuf {
 enum Cause {
     /// The rule file is what is loaded at boot.
     BootFile,
-    /// The command has loaded what the boot loads, too.
-    Command,
+    /// The command has loaded what the boot loads, or others have saved the rules.
+    SameState,
     /// Something loads them late.
     Late,
-}
-
-/// Whether what a command has loaded may be what is loaded at boot, and nobody has changed that
-/// since the rollback.
-fn reloads(transaction: &Transaction, meta: &Meta) -> bool {
-    matches!(meta.work, Work::Command) && BootFiles::unchanged_since(transaction)
 }
 
 /// Restores the checkpoint where the rules of `transaction` are live; what came of it.
@@ -118,8 +114,8 @@ fn take_back(transaction: Transaction, cause: Cause) -> Option<Settled> {
             Cause::BootFile => {
                 ", for the file still holds them; the rules from before it are live again. Put the file right"
             }
-            Cause::Command => {
-                ", for what the command loaded is what is loaded at boot; the rules from before it are live again. Put right what is loaded"
+            Cause::SameState => {
+                ", for some file that is loaded at boot holds them; the rules from before it are live again. Put the file right"
             }
             Cause::Late => {
                 ", by something that starts late; the rules from before it are live again"
