@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::Settled;
+use super::compiled::compiled;
 use crate::checkpoint;
 use crate::guardian::restore;
 use crate::paths::Paths;
@@ -29,6 +30,8 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
     let mut wanted = settled
         .iter()
         .any(|one| one.state.reason() == Some(Reason::Rebooted));
+    // Not at a later call in the same boot: somebody may have loaded the file since, and meant it.
+    let just_settled = |this: &Transaction| settled.iter().any(|one| one.id == this.id);
     let mut found = Vec::new();
     for transaction in store.list()?.into_iter().rev() {
         let (Ok(meta), Ok(Some(last))) = (transaction.meta(), transaction.last()) else {
@@ -40,6 +43,15 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
             State::RolledBack {
                 reason: Reason::Rebooted,
             } if again && last.boot_id == boot => unchanged_boot_file(&meta),
+            // The host went down while the way back was being prepared: nothing had been touched,
+            // but the file was there already.
+            State::Abandoned {
+                reason: Reason::Rebooted | Reason::Terminated | Reason::GuardianLost,
+            } if (last.boot_id != boot || again || just_settled(&transaction))
+                && unchanged_boot_file(&meta) =>
+            {
+                true
+            }
             State::Prepared
             | State::Armed
             | State::Applying
@@ -49,7 +61,7 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
             | State::RestoreFailed { .. }
             | State::Abandoned { .. } => continue,
         };
-        if let Some(one) = take_back(transaction, boot_file) {
+        if let Some(one) = take_back(transaction, &meta, boot_file) {
             found.push(one);
             break;
         }
@@ -68,10 +80,10 @@ fn mark(paths: &Paths) -> PathBuf {
 }
 
 /// Restores the checkpoint where the rules of `transaction` are live; what came of it.
-fn take_back(transaction: Transaction, boot_file: bool) -> Option<Settled> {
+fn take_back(transaction: Transaction, meta: &Meta, boot_file: bool) -> Option<Settled> {
     // What was never known in full cannot be told from what is live.
     let before = checkpoint::load(&transaction.checkpoint()).ok()?;
-    let applied = checkpoint::load(&transaction.applied()).ok()?;
+    let applied = compiled(&transaction, meta, &before)?;
     let restored = restore::roll_back_if_live(&transaction, &before, &applied, boot_file);
     let reason = Reason::Rebooted;
     let (state, message) = if !restored.differences.is_empty() {

@@ -36,6 +36,16 @@ struct Count {
     rules: BTreeMap<u32, u32>,
 }
 
+/// A transaction before `recover` has looked at it; all empty where there was none.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub id: String,
+    /// Whether the checkpoint had been written.
+    pub checkpoint: bool,
+    /// The last one in the journal.
+    pub state: Option<String>,
+}
+
 /// Everything.
 #[derive(Debug)]
 pub struct Inspection {
@@ -67,31 +77,41 @@ impl Inspection {
     #[track_caller]
     pub fn holds(&self, place: &str) -> Holds {
         let text = self.text(place);
-        let count: Count = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let count: Count =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         match count.rules.iter().next() {
-            Some((&version, &RULES)) if count.rules.len() == 1 && count.zeros == 0 && count.ends > 0 => {
+            Some((&version, &RULES))
+                if count.rules.len() == 1 && count.zeros == 0 && count.ends > 0 =>
+            {
                 Holds::Version(version)
             }
             Some(_) | None => Holds::Mixture(text.to_owned()),
         }
     }
 
-    /// The newest transaction and the state in its journal as the boot found it, if it had one.
-    pub fn found(&self) -> (String, Option<String>) {
+    /// The newest transaction as the boot found it.
+    pub fn found(&self) -> Found {
         let Some(text) = self.values.get("found") else {
-            return (String::new(), None);
+            return Found::default();
         };
-        let (id, record) = text.split_once(' ').unwrap_or((text, ""));
+        let mut words = text.splitn(3, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        let (id, checkpoint, record) = (word().to_owned(), word() == "true", word());
         let record: Option<Value> = serde_json::from_str(record).ok();
         let state = record.and_then(|record| Some(record["state"]["name"].as_str()?.to_owned()));
-        (id.to_owned(), state)
+        Found {
+            id,
+            checkpoint,
+            state,
+        }
     }
 
     /// Past transactions: ID and outcome.
     #[track_caller]
     pub fn history(&self) -> BTreeMap<String, String> {
         let text = self.text("history");
-        let entries: Vec<Value> = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let entries: Vec<Value> =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
         entries
             .iter()

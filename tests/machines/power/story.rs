@@ -48,11 +48,6 @@ impl Kind {
     pub const fn is_native(self) -> bool {
         matches!(self, Self::NativeKept | Self::NativeRefused)
     }
-
-    /// Whether somebody confirms.
-    pub const fn is_kept(self) -> bool {
-        matches!(self, Self::Kept | Self::BootKept | Self::NativeKept)
-    }
 }
 
 /// A line from the machine.
@@ -69,7 +64,10 @@ pub enum Line {
 impl Line {
     /// Reads a line.
     pub fn parse(text: &str) -> Self {
-        if let Some(told) = text.strip_prefix("## ").and_then(|rest| rest.strip_suffix(" .")) {
+        if let Some(told) = text
+            .strip_prefix("## ")
+            .and_then(|rest| rest.strip_suffix(" ."))
+        {
             return Self::Told(told.split(' ').map(str::to_owned).collect());
         }
         match serde_json::from_str::<Value>(text) {
