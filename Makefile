@@ -57,7 +57,7 @@ demo: ## the whole story in throw-away network namespaces
 
 test: ## run the tests: SUITE=unit, SUITE=e2e, SUITE=rehearsal, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
-	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
+	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked --no-fail-fast $(SELECT) $(if $(SLOW),-- --include-ignored)
 
 test-machines: ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
 	tests/install-packages.sh $(MACHINES_NEEDS)

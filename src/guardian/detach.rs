@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, getpid};
 
-use crate::exec::Run;
+use crate::exec::{self, Run};
 use crate::guardian_unit;
 use crate::netns::identity;
 use crate::transaction::Transaction;
@@ -117,18 +117,31 @@ fn unit_applies() -> bool {
 fn launch_unit(transaction: &Transaction) -> Result<()> {
     let binary = own_binary();
     let environment = guardian_unit::environment(|name| std::env::var(name).ok());
-    let command = guardian_unit::start_command(
-        transaction.id.as_str(),
-        guardian_unit::unit_installed(Path::new("/"), &binary),
-        &binary,
-        &environment,
-    );
-    let (program, args) = command
-        .split_first()
-        .context("no command to start the unit")?;
-    Run::tool(&program.to_string_lossy())?
-        .args(args.iter().cloned())
-        .success()
-        .context("systemd did not start the guardian")?;
-    Ok(())
+    let installed = guardian_unit::unit_installed(Path::new("/"), &binary);
+    let mut unknown: Vec<String> = Vec::new();
+    loop {
+        let command = guardian_unit::start_command(
+            transaction.id.as_str(),
+            installed,
+            &binary,
+            &environment,
+            &unknown,
+        );
+        let (program, args) = command
+            .split_first()
+            .context("no command to start the unit")?;
+        let started = Run::tool(&program.to_string_lossy())?
+            .args(args.iter().cloned())
+            .success();
+        // An older systemd: nothing was started, and the rest of the settings still help.
+        if let Err(exec::Error::Failed { stderr, .. }) = &started
+            && let Some(setting) = guardian_unit::unknown_setting(stderr)
+            && !unknown.contains(&setting)
+        {
+            unknown.push(setting);
+            continue;
+        }
+        started.context("systemd did not start the guardian")?;
+        return Ok(());
+    }
 }

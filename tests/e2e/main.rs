@@ -11,6 +11,7 @@
 
 mod apply;
 mod boot;
+mod boot_state;
 mod command;
 mod confirm;
 mod corpus;

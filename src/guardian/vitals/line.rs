@@ -46,8 +46,8 @@ pub fn holds_for(view: &View, now_ms: u64) -> Option<Duration> {
     let left = left_ms(view, now_ms).filter(|_| view.state == State::AwaitingConfirm)?;
     let step_ms = match left {
         ..=10_000 => 1_000,
-        ..=60_000 => 5_000,
-        ..=300_000 => 15_000,
+        10_001..=60_000 => 5_000,
+        60_001..=300_000 => 15_000,
         _ => 60_000,
     };
     // Changes at round numbers.

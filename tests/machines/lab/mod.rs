@@ -7,7 +7,7 @@ mod client;
 mod command;
 mod login;
 mod machine;
-mod own;
+pub mod own;
 mod place;
 mod product;
 mod rootfs;
@@ -22,8 +22,10 @@ pub use client::Client;
 pub use command::{Output, comes_true, eventually, run};
 pub use machine::Machine;
 pub use place::{Place, SHARE};
+pub use product::install_files;
+pub use rootfs::layers;
 pub use session::Session;
-pub use spec::Spec;
+pub use spec::{Spec, write_below};
 pub use terminal::Terminal;
 
 /// The machine's addresses.

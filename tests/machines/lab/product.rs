@@ -56,6 +56,7 @@ pub fn install_files(root: &Path) {
         match (mode, from, to) {
             (Some("0755"), Some("@BINARY@"), Some(to)) => {
                 let binary = below(root, &expand(to));
+                fs::create_dir_all(binary.parent().unwrap()).unwrap();
                 fs::copy(env!("CARGO_BIN_EXE_safe-apply"), &binary).unwrap();
                 fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
             }

@@ -2,8 +2,9 @@
 //! much of it is installed.
 
 use crate::lab::{Machine, Spec};
+use crate::rules::{BEFORE_V4, rules, server};
 
-use super::{BEFORE, Guarded};
+use super::Guarded;
 
 /// As in iptables-services of Red Hat, with the dependencies of any service.
 const RED_HAT: &str = "[Unit]\nDescription=IPv4 firewall\nBefore=network-pre.target\n\
@@ -42,23 +43,21 @@ fn done(it: &Guarded, unit: &str) -> u64 {
 
 #[test]
 fn with_many_loaders_recovery_is_after_them_and_before_the_network() {
-    let spec = Spec::debian()
+    let spec = server()
         .packages(&["fail2ban", "ifupdown", "shorewall"])
         .file("/etc/systemd/system/ip6tables-services.service", RED_HAT)
-        .file("/etc/sysconfig/iptables", BEFORE)
-        .file("/etc/iptables/rules.v4", BEFORE)
+        .file("/etc/sysconfig/iptables", BEFORE_V4)
         .enable("ip6tables-services.service")
-        .enable("netfilter-persistent.service")
         .enable("nftables.service")
         .enable("networking.service")
         .enable("ssh.socket");
-    let mut it = Guarded::new(spec.boot());
+    let mut it = Guarded::new(spec);
     let pending = it.apply("--timeout 10m /lab/bad.v4");
     it.machine.kill();
     drop(pending.client);
     it.machine.start();
     is_in_order(&it.machine);
-    assert_eq!(it.newest()["reason"], "rebooted");
+    it.machine.ended_with("rolled_back", "rebooted");
     let recover = done(&it, "safe-apply-recover.service");
     for unit in ["netfilter-persistent.service", "nftables.service"] {
         assert!(done(&it, unit) <= recover, "{unit}");
@@ -78,10 +77,7 @@ fn with_many_loaders_recovery_is_after_them_and_before_the_network() {
 
 #[test]
 fn a_boot_file_that_nobody_confirmed_is_taken_back_before_the_network_is_up() {
-    let spec = Spec::debian()
-        .file("/etc/iptables/rules.v4", BEFORE)
-        .enable("netfilter-persistent.service");
-    let mut it = Guarded::new(spec.boot());
+    let mut it = Guarded::new(server());
     it.machine
         .exec("cp /lab/bad.v4 /etc/iptables/rules.v4")
         .exits(0);
@@ -107,9 +103,9 @@ fn a_boot_file_that_nobody_confirmed_is_taken_back_before_the_network_is_up() {
 fn rules_that_are_loaded_late_are_taken_back_too() {
     let spec = Spec::debian()
         .file("/etc/systemd/system/shorewall.service", LATE)
-        .file("/etc/late.v4", BEFORE)
+        .file("/etc/late.v4", BEFORE_V4)
         .enable("shorewall.service");
-    let mut it = Guarded::new(spec.boot());
+    let mut it = Guarded::new(spec);
     let command = "cp /lab/bad.v4 /etc/late.v4; systemctl restart shorewall";
     let start = format!("safe-apply run --json --timeout 10m -- sh -c '{command}'");
     let pending = it.live(it.machine.login("root").start(&start));
@@ -134,7 +130,7 @@ fn rules_that_are_loaded_late_are_taken_back_too() {
         .exec("test -e /run/safe-apply/look-again")
         .exits(1);
     // The next boot has nothing to settle, and no second look.
-    it.machine.exec("cp /lab/before.v4 /etc/late.v4").exits(0);
+    it.machine.exec("iptables-save >/etc/late.v4").exits(0);
     it.machine.reboot();
     let checked = it.property("safe-apply-recheck.service", "ConditionResult");
     assert_eq!(checked, "no");
@@ -147,18 +143,43 @@ fn firewalld_has_loaded_its_rules_before_they_are_looked_at() {
         .packages(&["firewalld"])
         .enable("firewalld.service")
         .enable("ssh.socket");
-    let mut it = Guarded::new(spec.boot());
+    let mut it = Guarded::new(spec);
     let command = "firewall-cmd -q --permanent --add-rich-rule=\"rule family=ipv4 \
         source address=192.0.2.77 reject\" && firewall-cmd -q --reload";
     let start = format!("safe-apply run --json --timeout 10m -- sh -c '{command}'");
     let pending = it.live(it.machine.login("root").start(&start));
-    assert!(it.rules().contains("192.0.2.77"));
+    assert!(rules(&it.machine).contains("192.0.2.77"));
     it.machine.kill();
     drop(pending.client);
     it.machine.start();
     is_in_order(&it.machine);
     it.machine.exec("firewall-cmd --state").exits(0);
-    assert!(!it.rules().contains("192.0.2.77"), "{}", it.rules());
-    assert_eq!(it.newest()["reason"], "rebooted");
+    assert!(
+        !rules(&it.machine).contains("192.0.2.77"),
+        "{}",
+        rules(&it.machine)
+    );
+    it.machine.ended_with("rolled_back", "rebooted");
     assert!(it.machine.can_login());
+}
+
+#[test]
+fn what_ufw_loads_at_boot_is_taken_back_too() {
+    let spec = Spec::debian()
+        .packages(&["ufw"])
+        .enable("ufw.service")
+        .enable("ssh.socket");
+    let mut it = Guarded::new(spec);
+    let start = "safe-apply run --json --timeout 10m -- sh -c 'ufw --force enable >/dev/null'";
+    let pending = it.live(it.machine.login("root").start(start));
+    assert!(rules(&it.machine).contains("ufw-user-input"));
+    it.machine.kill();
+    drop(pending.client);
+    it.machine.start();
+    is_in_order(&it.machine);
+    it.machine
+        .exec("grep -q ^ENABLED=yes /etc/ufw/ufw.conf")
+        .exits(0);
+    it.is_as_before();
+    it.machine.ended_with("rolled_back", "rebooted");
 }

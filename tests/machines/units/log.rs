@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::lab::Spec;
+use crate::rules::server;
 
 use super::Guarded;
 
@@ -39,7 +39,7 @@ fn names<'v>(values: &'v [Value], key: &str) -> Vec<&'v str> {
 
 #[test]
 fn every_event_is_in_the_journal_with_its_fields() {
-    let it = Guarded::new(Spec::debian().boot());
+    let it = Guarded::new(server());
     let pending = it.apply("--timeout 10m --persist=/root/kept /lab/good.v4");
     it.machine.ssh("safe-apply confirm").exits(0);
     pending.client.ends().with(0, "committed");
@@ -70,7 +70,7 @@ fn every_event_is_in_the_journal_with_its_fields() {
 
 #[test]
 fn what_a_boot_has_settled_is_a_clear_line() {
-    let mut it = Guarded::new(Spec::debian().boot());
+    let mut it = Guarded::new(server());
     let pending = it.apply("--timeout 10m /lab/bad.v4");
     it.machine.kill();
     drop(pending.client);
@@ -90,7 +90,7 @@ fn what_a_boot_has_settled_is_a_clear_line() {
 
 #[test]
 fn a_journald_that_hangs_holds_nobody_up() {
-    let it = Guarded::new(Spec::debian().boot());
+    let it = Guarded::new(server());
     it.machine
         .exec("systemctl kill --kill-whom=main -s STOP systemd-journald")
         .exits(0);
@@ -116,7 +116,7 @@ fn a_journald_that_hangs_holds_nobody_up() {
 
 #[test]
 fn without_journald_it_is_the_syslog_socket() {
-    let it = Guarded::new(Spec::debian().packages(&["rsyslog"]).boot());
+    let it = Guarded::new(server().packages(&["rsyslog"]));
     it.machine
         .exec(
             "systemctl stop systemd-journald.socket systemd-journald-dev-log.socket \

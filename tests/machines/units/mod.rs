@@ -7,43 +7,13 @@ mod log;
 mod shutdown;
 mod watchdog;
 
-use std::cell::RefCell;
+use crate::lab::{Client, Machine, Spec, eventually};
+use crate::rules::{bad, good, rules};
 
-use crate::lab::{Client, Machine, eventually};
-
-/// The rules from before: everybody gets in, and one rule has counters.
-pub const BEFORE: &str = "*filter
-:INPUT ACCEPT [0:0]
-:FORWARD DROP [0:0]
-:OUTPUT ACCEPT [0:0]
--A INPUT -p tcp -m tcp --dport 22 -m comment --comment BEFORE -j ACCEPT
--A FORWARD -d 192.0.2.3/32 -j DROP
-COMMIT
-";
-/// Rules that let nobody in.
-pub const BAD: &str = "*filter
-:INPUT DROP [0:0]
-:FORWARD DROP [0:0]
-:OUTPUT ACCEPT [0:0]
--A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A INPUT -p tcp -m tcp --dport 2022 -m comment --comment MISTAKE -j ACCEPT
-COMMIT
-";
-/// Rules that are right.
-pub const GOOD: &str = "*filter
-:INPUT DROP [0:0]
-:FORWARD DROP [0:0]
-:OUTPUT ACCEPT [0:0]
--A INPUT -i lo -j ACCEPT
--A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A INPUT -p tcp -m tcp --dport 22 -m comment --comment GOOD -j ACCEPT
-COMMIT
-";
-
-/// A machine whose rules are [`BEFORE`].
+/// A machine that holds its rules from before.
 pub struct Guarded {
     pub machine: Machine,
-    before: RefCell<String>,
+    before: String,
 }
 
 /// A change that is pending.
@@ -54,25 +24,14 @@ pub struct Pending {
 }
 
 impl Guarded {
-    pub fn new(machine: Machine) -> Self {
-        for (name, rules) in [("before.v4", BEFORE), ("bad.v4", BAD), ("good.v4", GOOD)] {
-            machine.share_file(name, rules);
-        }
-        machine.exec("iptables-restore /lab/before.v4").exits(0);
-        let guarded = Self {
-            machine,
-            before: RefCell::default(),
-        };
-        guarded.before.replace(guarded.rules());
-        guarded
-    }
-
-    /// All rules, without the comments that hold the time.
-    pub fn rules(&self) -> String {
-        let all = "nft list ruleset; iptables-legacy-save; ip6tables-legacy-save; ipset save";
-        let printed = self.machine.exec(&format!("{{ {all}; }} 2>&1")).out;
-        let kept = printed.lines().filter(|line| !line.starts_with('#'));
-        kept.map(|line| format!("{line}\n")).collect()
+    #[track_caller]
+    pub fn new(spec: Spec) -> Self {
+        let machine = spec.boot();
+        // Candidates, as /lab/bad.v4 and /lab/good.v4.
+        bad(&machine);
+        good(&machine);
+        let before = rules(&machine);
+        Self { machine, before }
     }
 
     /// Applies as root over ssh, and waits until the rules are live.
@@ -112,21 +71,24 @@ impl Guarded {
     /// Insists that the rules are those from before and that a new login gets in.
     #[track_caller]
     pub fn is_as_before(&self) {
-        assert_eq!(self.rules(), *self.before.borrow());
+        assert_eq!(rules(&self.machine), self.before);
         assert!(self.machine.can_login());
     }
+}
 
-    /// How the newest transaction ended, and why.
-    pub fn newest(&self) -> serde_json::Value {
-        let printed = self.machine.exec("safe-apply history --json").exits(0).out;
-        let history: Vec<serde_json::Value> = serde_json::from_str(&printed).unwrap();
-        history.last().expect("a transaction").clone()
-    }
+/// The file that changes settings of guardians' units in this boot.
+pub const DROP_IN: &str = "/run/systemd/system/safe-apply-guardian@.service.d/test.conf";
 
-    /// The pending transaction, or null.
-    pub fn pending(&self) -> serde_json::Value {
-        let printed = self.machine.exec("safe-apply status --json").out;
-        let status: serde_json::Value = serde_json::from_str(&printed).unwrap();
-        status["pending"].clone()
+impl Guarded {
+    /// Changes settings of the guardians to come.
+    #[track_caller]
+    pub fn set(&self, settings: &str) {
+        let settings = format!("[Service]\n{settings}\n");
+        let from = self.machine.share_file("test.conf", settings);
+        self.machine
+            .exec(&format!(
+                "install -D -m 0644 {from} {DROP_IN} && systemctl daemon-reload"
+            ))
+            .exits(0);
     }
 }

@@ -1,42 +1,66 @@
 //! A shutdown in the window rolls back while the network is still there, and before anybody
 //! else saves or removes rules.
 
-use crate::lab::Spec;
+use crate::rules::server;
 
 use super::Guarded;
 
 /// An administrator who has rules saved at shutdown.
 const SAVES: &str = "[Service]\nExecStop=\nExecStop=/usr/sbin/netfilter-persistent save\n";
-const DROP_IN: &str = "/etc/systemd/system/netfilter-persistent.service.d/save.conf";
+const SAVING: &str = "/etc/systemd/system/netfilter-persistent.service.d/save.conf";
 
 fn guarded() -> Guarded {
-    let spec = Spec::debian()
-        .file(DROP_IN, SAVES)
-        .file("/etc/iptables/rules.v4", super::BEFORE)
-        .enable("netfilter-persistent.service");
-    Guarded::new(spec.boot())
+    Guarded::new(server().file(SAVING, SAVES))
 }
 
-/// The rollback, as the hook of the rules sees the host: is the network there?
-const HOOK: &str = "ping -c 1 -W 2 198.51.100.1 >/dev/null && echo reached >/root/seen; \
-    iptables-save | grep -c MISTAKE >>/root/seen";
+impl Guarded {
+    /// In the journal of `boot`, the guardian has stopped before the others begin to.
+    #[track_caller]
+    fn stopped_first(&self, boot: i32) {
+        let journal = self
+            .machine
+            .exec(&format!("journalctl --no-pager -b {boot} -o cat _PID=1"))
+            .exits(0)
+            .out;
+        let line = |text: &str| {
+            let found = journal.lines().position(|line| line.starts_with(text));
+            found.unwrap_or_else(|| panic!("no {text:?}:\n{journal}"))
+        };
+        let guardian = line("Stopped safe-apply-guardian@");
+        for other in [
+            "Stopped target network.target",
+            "Stopping systemd-networkd.service",
+            "Stopping netfilter-persistent.service",
+        ] {
+            assert!(guardian < line(other), "{other}:\n{journal}");
+        }
+    }
+
+    #[track_caller]
+    fn saved_no_mistake(&self) {
+        let saved = self.machine.exec("cat /etc/iptables/rules.v4").exits(0).out;
+        assert!(
+            saved.contains("BEFORE") && !saved.contains("MISTAKE"),
+            "{saved}"
+        );
+    }
+}
 
 #[test]
-fn a_reboot_rolls_back_first() {
+fn the_network_is_there_until_the_rollback_is_done() {
     let mut it = guarded();
-    let pending = it.apply(&format!("--timeout 10m --on-rollback '{HOOK}' /lab/bad.v4"));
+    // The hook sees the host right after the rollback.
+    let hook = "ping -c 1 -W 2 198.51.100.1 >/dev/null && echo reached >/root/seen; \
+        iptables-save | grep -c MISTAKE >>/root/seen";
+    let pending = it.apply(&format!(
+        "--detach --timeout 10m --on-rollback '{hook}' /lab/bad.v4"
+    ));
     it.machine.reboot();
     drop(pending.client);
     assert_eq!(it.machine.exec("cat /root/seen").out, "reached\n0\n");
-    let saved = it.machine.exec("cat /etc/iptables/rules.v4").exits(0).out;
-    assert!(
-        saved.contains("BEFORE") && !saved.contains("MISTAKE"),
-        "{saved}"
-    );
+    it.stopped_first(-1);
+    it.saved_no_mistake();
     it.is_as_before();
-    let newest = it.newest();
-    assert_eq!(newest["outcome"], "rolled_back");
-    assert_eq!(newest["reason"], "terminated");
     it.machine
         .exec(&format!(
             "journalctl -b -1 SAFE_APPLY_TRANSACTION={}",
@@ -47,43 +71,28 @@ fn a_reboot_rolls_back_first() {
 }
 
 #[test]
-fn a_guardian_that_is_killed_at_shutdown_leaves_nothing_to_save() {
+fn a_guardian_that_is_killed_at_shutdown_leaves_no_mistake_to_be_saved() {
     let mut it = guarded();
-    let dir = "/run/systemd/system/safe-apply-guardian@.service.d";
-    it.machine
-        .exec(&format!(
-            "mkdir -p {dir} && printf '[Service]\\nExecStop=/bin/kill -s KILL $MAINPID\\n' \
-             >{dir}/test.conf && systemctl daemon-reload"
-        ))
-        .exits(0);
-    let pending = it.apply("--timeout 10m /lab/bad.v4");
+    it.set("ExecStop=/bin/kill -s KILL $MAINPID");
+    let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
     it.machine.reboot();
     drop(pending.client);
-    let saved = it.machine.exec("cat /etc/iptables/rules.v4").exits(0).out;
-    assert!(
-        saved.contains("BEFORE") && !saved.contains("MISTAKE"),
-        "{saved}"
-    );
+    it.stopped_first(-1);
+    it.saved_no_mistake();
     it.is_as_before();
-    assert_eq!(it.newest()["reason"], "guardian_lost");
+    it.machine.ended_with("rolled_back", "guardian_lost");
 }
 
 #[test]
 fn the_rescue_target_rolls_back_too() {
     let it = guarded();
-    let pending = it.apply("--timeout 10m /lab/bad.v4");
+    let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
     it.machine
         .exec("systemctl --no-block isolate rescue.target")
         .exits(0);
-    let state = format!("systemctl show -P ActiveState {}", pending.unit);
-    it.machine
-        .eventually(&format!("[ \"$({state})\" = inactive ]"));
-    it.machine
-        .eventually("systemctl is-active -q rescue.target");
-    let saved = it.machine.exec("cat /etc/iptables/rules.v4").exits(0).out;
-    assert!(
-        saved.contains("BEFORE") && !saved.contains("MISTAKE"),
-        "{saved}"
-    );
-    assert_eq!(it.newest()["reason"], "terminated");
+    it.becomes(&pending.unit, "ActiveState", "inactive");
+    it.becomes("netfilter-persistent.service", "ActiveState", "inactive");
+    it.stopped_first(0);
+    it.saved_no_mistake();
+    it.machine.ended_with("rolled_back", "terminated");
 }

@@ -1,15 +1,14 @@
 //! A guardian that hangs is replaced; one that is at work is not.
 
-use crate::lab::Spec;
+use crate::rules::server;
 
 use super::{Guarded, Pending};
 
-/// The watchdog of the tests: a second instead of half a minute.
-const QUICK: &str = "[Service]\nWatchdogSec=1s\n";
-const DROP_IN: &str = "/etc/systemd/system/safe-apply-guardian@.service.d/quick.conf";
-
+/// A watchdog that waits for a second instead of half a minute.
 fn guarded() -> Guarded {
-    Guarded::new(Spec::debian().file(DROP_IN, QUICK).boot())
+    let it = Guarded::new(server());
+    it.set("WatchdogSec=1s");
+    it
 }
 
 impl Guarded {
@@ -29,7 +28,7 @@ fn one_that_hangs_is_replaced_and_the_countdown_goes_on() {
     let it = guarded();
     let pending = it.apply("--timeout 10m /lab/bad.v4");
     it.hangs(&pending);
-    assert_eq!(it.pending()["state"], "awaiting_confirm");
+    assert_eq!(it.machine.pending()["state"], "awaiting_confirm");
     it.machine
         .exec(&format!("journalctl -u {}", pending.unit))
         .exits(0)
