@@ -31,6 +31,7 @@
     clippy::print_stderr
 )]
 
+mod foreign;
 mod guardian;
 #[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
