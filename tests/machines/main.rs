@@ -32,7 +32,6 @@
 )]
 
 mod guardian;
-#[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
 mod memory;
 mod multiplexers;
