@@ -56,7 +56,11 @@ fn image() -> Image {
     install_files(image.files());
     image.program("/usr/local/sbin/story", include_str!("story.sh"));
     image.file("/etc/systemd/system/found.service", FOUND_UNIT);
-    for unit in ["found.service", "netfilter-persistent.service", "nftables.service"] {
+    for unit in [
+        "found.service",
+        "netfilter-persistent.service",
+        "nftables.service",
+    ] {
         image.enable(unit);
     }
     image
@@ -109,12 +113,14 @@ impl Bench {
         );
         let now = Inspection::of(&mut vm);
         let verdict = self.model.judge(kind, version, &belief, &now);
-        let verdict = verdict.unwrap_or_else(|what| panic!("{moment}: {what}\n{belief:#?}\n{now:#?}"));
+        let verdict =
+            verdict.unwrap_or_else(|what| panic!("{moment}: {what}\n{belief:#?}\n{now:#?}"));
         let found = verdict.found.as_deref().unwrap_or("no journal");
         println!("{moment}: {found} -> {}", verdict.outcome);
         if verdict.unconfirmed_file {
             // The person puts the file right.
-            vm.run(&format!("story load {} 0", self.model.iptables)).exits(0);
+            vm.run(&format!("story load {} 0", self.model.iptables))
+                .exits(0);
         }
         vm
     }

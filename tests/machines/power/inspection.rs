@@ -67,9 +67,12 @@ impl Inspection {
     #[track_caller]
     pub fn holds(&self, place: &str) -> Holds {
         let text = self.text(place);
-        let count: Count = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let count: Count =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         match count.rules.iter().next() {
-            Some((&version, &RULES)) if count.rules.len() == 1 && count.zeros == 0 && count.ends > 0 => {
+            Some((&version, &RULES))
+                if count.rules.len() == 1 && count.zeros == 0 && count.ends > 0 =>
+            {
                 Holds::Version(version)
             }
             Some(_) | None => Holds::Mixture(text.to_owned()),
@@ -91,7 +94,8 @@ impl Inspection {
     #[track_caller]
     pub fn history(&self) -> BTreeMap<String, String> {
         let text = self.text("history");
-        let entries: Vec<Value> = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let entries: Vec<Value> =
+            serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         let text = |entry: &Value, key: &str| entry[key].as_str().unwrap().to_owned();
         entries
             .iter()

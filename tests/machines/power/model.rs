@@ -68,13 +68,25 @@ impl Model {
         if committed != (found.as_deref() == Some("committed")) {
             return Err(format!("it was {found:?} at boot, and is {outcome}"));
         }
-        let kept = if kind.is_native() { self.native } else { self.iptables };
+        let kept = if kind.is_native() {
+            self.native
+        } else {
+            self.iptables
+        };
         let wanted = if committed { version } else { kept };
         // Until safe-apply has read it, a file that was changed by hand is loaded as it is.
         let unknown = kind.is_boot() && found.is_none();
         let live = Live {
-            iptables: if kind.is_native() { self.iptables } else { wanted },
-            native: if kind.is_native() { wanted } else { self.native },
+            iptables: if kind.is_native() {
+                self.iptables
+            } else {
+                wanted
+            },
+            native: if kind.is_native() {
+                wanted
+            } else {
+                self.native
+            },
         };
         live.compare(now, unknown.then_some(version))?;
         let mut unconfirmed_file = false;

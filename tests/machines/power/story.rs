@@ -69,7 +69,10 @@ pub enum Line {
 impl Line {
     /// Reads a line.
     pub fn parse(text: &str) -> Self {
-        if let Some(told) = text.strip_prefix("## ").and_then(|rest| rest.strip_suffix(" .")) {
+        if let Some(told) = text
+            .strip_prefix("## ")
+            .and_then(|rest| rest.strip_suffix(" ."))
+        {
             return Self::Told(told.split(' ').map(str::to_owned).collect());
         }
         match serde_json::from_str::<Value>(text) {

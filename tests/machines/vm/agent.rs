@@ -27,7 +27,10 @@ impl Agent {
         thread::spawn(move || {
             let mut line = Vec::new();
             // A line that a power cut has torn need not be UTF-8.
-            while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            while reader
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|read| read > 0)
+            {
                 let text = String::from_utf8_lossy(&line).trim_end().to_owned();
                 line.clear();
                 if sender.send(text).is_err() {

@@ -67,7 +67,11 @@ impl Image {
         image.file("/etc/systemd/system/agent.service", AGENT_UNIT);
         image.enable("agent.service");
         for unit in MASKED {
-            symlink("/dev/null", image.files.join("etc/systemd/system").join(unit)).unwrap();
+            symlink(
+                "/dev/null",
+                image.files.join("etc/systemd/system").join(unit),
+            )
+            .unwrap();
         }
         image
     }
@@ -91,7 +95,9 @@ impl Image {
 
     /// Starts a unit at boot.
     pub fn enable(&self, unit: &str) {
-        let wants = self.files.join("etc/systemd/system/multi-user.target.wants");
+        let wants = self
+            .files
+            .join("etc/systemd/system/multi-user.target.wants");
         fs::create_dir_all(&wants).unwrap();
         let target = ["etc/systemd/system", "usr/lib/systemd/system"]
             .iter()
@@ -148,7 +154,9 @@ fn script(name: &str) -> Command {
 /// Runs a command that may take long, to its good end.
 #[track_caller]
 pub fn must(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {said}");
 }

@@ -156,7 +156,14 @@ fn qemu(
     let (copy, log, console) = (copy.display(), log.display(), console.display());
     let mut command = Command::new("qemu-system-x86_64");
     command
-        .args(["-accel", "tcg,thread=multi", "-cpu", "max,la57=off", "-smp", "2"])
+        .args([
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max,la57=off",
+            "-smp",
+            "2",
+        ])
         .args(["-m", &hardware.memory_mib.to_string()])
         .args(["-nodefaults", "-no-user-config", "-display", "none"])
         .arg("-kernel")
@@ -166,9 +173,13 @@ fn qemu(
         .args(["-append", COMMAND_LINE])
         // What the host does with its own cache does not matter: the host is not cut off.
         .arg("-blockdev")
-        .arg(format!("driver=file,node-name=copy,filename={copy},cache.no-flush=on"))
+        .arg(format!(
+            "driver=file,node-name=copy,filename={copy},cache.no-flush=on"
+        ))
         .arg("-blockdev")
-        .arg(format!("driver=file,node-name=log,filename={log},cache.no-flush=on"))
+        .arg(format!(
+            "driver=file,node-name=log,filename={log},cache.no-flush=on"
+        ))
         .arg("-blockdev")
         .arg("driver=raw,node-name=raw,file=copy")
         .arg("-blockdev")
@@ -188,7 +199,9 @@ fn qemu(
         let second = second.display();
         command
             .arg("-blockdev")
-            .arg(format!("driver=file,node-name=second,filename={second},read-only=on"))
+            .arg(format!(
+                "driver=file,node-name=second,filename={second},read-only=on"
+            ))
             .args(["-device", "virtio-blk-pci,drive=second"]);
     }
     command

@@ -69,6 +69,7 @@ pub fn read(log: &File) -> io::Result<(u64, Vec<Entry>)> {
 /// Opens the log at `path` and reads it.
 pub fn open(path: &Path) -> (File, u64, Vec<Entry>) {
     let log = File::open(path).unwrap();
-    let (sector, entries) = read(&log).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (sector, entries) =
+        read(&log).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     (log, sector, entries)
 }
