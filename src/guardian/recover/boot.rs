@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::Settled;
+use super::compiled::compiled;
 use crate::checkpoint;
 use crate::guardian::boot_files::BootFiles;
 use crate::guardian::copies::unchanged_boot_files;
@@ -31,6 +32,8 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
     let mut wanted = settled
         .iter()
         .any(|one| one.state.reason() == Some(Reason::Rebooted));
+    // Not at a later call in the same boot: somebody may have loaded the file since, and meant it.
+    let just_settled = |this: &Transaction| settled.iter().any(|one| one.id == this.id);
     let mut found = Vec::new();
     for transaction in store.list()?.into_iter().rev() {
         let (Ok(meta), Ok(Some(last))) = (transaction.meta(), transaction.last()) else {
@@ -55,6 +58,15 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
                     Cause::Late
                 }
             }
+            // The host went down while the way back was being prepared: nothing had been touched,
+            // but the file was there already.
+            State::Abandoned {
+                reason: Reason::Rebooted | Reason::Terminated | Reason::GuardianLost,
+            } if (last.boot_id != boot || again || just_settled(&transaction))
+                && unchanged_boot_file(&meta) =>
+            {
+                Cause::BootFile
+            }
             State::Prepared
             | State::Armed
             | State::Applying
@@ -64,7 +76,7 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
             | State::RestoreFailed { .. }
             | State::Abandoned { .. } => continue,
         };
-        if let Some(one) = take_back(transaction, cause) {
+        if let Some(one) = take_back(transaction, &meta, cause) {
             found.push(one);
             break;
         }
@@ -94,10 +106,10 @@ enum Cause {
 }
 
 /// Restores the checkpoint where the rules of `transaction` are live; what came of it.
-fn take_back(transaction: Transaction, cause: Cause) -> Option<Settled> {
+fn take_back(transaction: Transaction, meta: &Meta, cause: Cause) -> Option<Settled> {
     // What was never known in full cannot be told from what is live.
     let before = checkpoint::load(&transaction.checkpoint()).ok()?;
-    let applied = checkpoint::load(&transaction.applied()).ok()?;
+    let applied = compiled(&transaction, meta, &before)?;
     let boot_file = cause == Cause::BootFile;
     let restored = restore::roll_back_if_live(&transaction, &before, &applied, boot_file);
     let reason = Reason::Rebooted;

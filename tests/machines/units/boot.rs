@@ -77,7 +77,10 @@ fn with_many_loaders_recovery_is_after_them_and_before_the_network() {
 
 #[test]
 fn a_boot_file_that_nobody_confirmed_is_taken_back_before_the_network_is_up() {
-    let mut it = Guarded::new(server());
+    // Slow enough that nobody who does not wait for it comes after it.
+    let slow = "[Service]\nExecStartPre=/bin/sleep 1\n";
+    let drop_in = "/etc/systemd/system/netfilter-persistent.service.d/slow.conf";
+    let mut it = Guarded::new(server().file(drop_in, slow));
     it.machine
         .exec("cp /lab/bad.v4 /etc/iptables/rules.v4")
         .exits(0);
