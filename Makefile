@@ -20,7 +20,7 @@ export BINARY = $(TARGET)/$(BUILT)
 export DOCS = $(TARGET)/docs
 STAGE = $(CURDIR)/target/stage
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
-SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*/*.sh packaging/*.sh packaging/debian/p*)
+SCRIPTS = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*/*.sh packaging/login.sh packaging/install.sh packaging/debian/p*)
 
 CARGO_DEB = 3.8.0
 # A musl target links a static binary as well, where rustup has it.
@@ -28,7 +28,7 @@ STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC = $(TARGET)/$(STATIC_TARGET)/$(BUILT)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
-TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze
+TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze zsh fish
 MACHINES_NEEDS = ip debootstrap systemd-nspawn ssh ssh-keygen
 BENCH_NEEDS = ip iptables-nft nft ipset
 
@@ -57,12 +57,16 @@ demo: ## the whole story in throw-away network namespaces
 
 test: ## run the tests: SUITE=unit, SUITE=e2e, SUITE=rehearsal, SLOW=1
 	tests/install-packages.sh $(TEST_NEEDS)
-	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked $(SELECT) $(if $(SLOW),-- --include-ignored)
+	RUST_TEST_THREADS=$(THREADS) $(if $(SLOW),SAFE_APPLY_SLOW=1) $(CARGO) test --locked --no-fail-fast $(SELECT) $(if $(SLOW),-- --include-ignored)
 
-test-machines: deb ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
+test-machines: ## tests on whole machines, root filesystems cached: SUITE=NAME, SLOW=1
 	tests/install-packages.sh $(MACHINES_NEEDS)
-	deb=$$(ls -t target/debian/*.deb | head -n 1) && \
-	SAFE_APPLY_DEB="$(CURDIR)/$$deb" RUST_TEST_THREADS=$(MACHINES) $(if $(SLOW),SAFE_APPLY_SLOW=1) \
+	$(MAKE) --no-print-directory deb PROFILE=dev
+	$(MAKE) --no-print-directory rpm PROFILE=dev
+	deb=$$(ls -t target/debian/*.deb | head -n 1) rpm=$$(ls -t target/rpm/*/*.rpm | head -n 1) && \
+	SAFE_APPLY_DEB="$(CURDIR)/$$deb" SAFE_APPLY_RPM="$(CURDIR)/$$rpm" \
+	SAFE_APPLY_STATIC="$$(realpath '$(TARGET)/$(STATIC_TARGET)/debug/safe-apply')" \
+	RUST_TEST_THREADS=$(MACHINES) $(if $(SLOW),SAFE_APPLY_SLOW=1) \
 	    $(CARGO) test --locked --test machines -- $(SUITE)
 
 bench: ## compare with iptables-restore, iptables-save and nft -f
@@ -89,7 +93,7 @@ stage: docs
 
 deb: ## make a Debian package, target/debian/*.deb: PROFILE=dev for a quick one
 	$(CARGO) build --profile $(PROFILE) --locked
-	$(MAKE) --no-print-directory stage ZSHDIR=/usr/share/zsh/vendor-completions
+	$(MAKE) --no-print-directory stage PROFILE='$(PROFILE)' ZSHDIR=/usr/share/zsh/vendor-completions
 	$(CARGO) deb --version 2>/dev/null | grep -qwF '$(CARGO_DEB)' || $(CARGO) install --locked --debug cargo-deb@$(CARGO_DEB)
 	$(CARGO) deb --no-build --no-strip --locked --output target/debian/
 

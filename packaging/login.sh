@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # At login: says that a firewall change waits for confirmation, or what became of the last one.
 # For sh, bash and zsh. Silent without a terminal, and where there is nothing to say.
 case $- in

@@ -131,7 +131,7 @@ pub enum Verb {
     Show(Show),
     /// Settle what a crash or a reboot left behind.
     #[command(after_help = help::RECOVER)]
-    Recover,
+    Recover(Recover),
     /// Tell the whole story in throw-away network namespaces.
     #[command(after_help = help::DEMO)]
     Demo(Demo),
@@ -144,6 +144,14 @@ pub enum Verb {
     /// What systemd runs when the guardian's unit has stopped.
     #[command(name = "__stopped", hide = true)]
     Stopped(Stopped),
+}
+
+/// Settle what a crash or a reboot left behind.
+#[derive(Debug, Clone, Args)]
+pub struct Recover {
+    /// Only bring back the files that are loaded at boot (at boot, before anything loads them).
+    #[arg(long)]
+    pub files: bool,
 }
 
 /// Run a command under the net.

@@ -5,6 +5,7 @@
 
 pub mod accounts;
 pub mod aside;
+pub mod boot_state;
 pub mod candidate;
 pub mod checkpoint;
 pub mod cli;
@@ -19,6 +20,7 @@ pub mod guardian_unit;
 pub mod ipset;
 pub mod legacy;
 pub mod login_notice;
+pub mod managers;
 pub mod netlink;
 pub mod netns;
 pub mod nftables;

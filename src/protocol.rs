@@ -175,6 +175,9 @@ pub enum Notice {
         error: Option<String>,
         /// What others had changed in the tables that were restored.
         drift: Vec<String>,
+        /// The files that were brought back, for the change had them loaded at boot.
+        #[serde(default)]
+        files: Vec<String>,
     },
     /// The checkpoint could not be restored in full.
     RestoreFailed {

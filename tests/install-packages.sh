@@ -14,8 +14,8 @@ package_of() {
         sshd) echo openssh-server ;;
         ssh-keygen) echo openssh-client ;;
         systemd-analyze) echo systemd ;;
-        systemd-nspawn) echo systemd-container ;;
         rpmbuild) echo rpm ;;
+        systemd-nspawn) echo systemd-container ;;
         *) echo "$1" ;;
     esac
 }

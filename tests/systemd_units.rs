@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-const UNITS: [(&str, &str); 3] = [
+const UNITS: [(&str, &str); 4] = [
     (
         "safe-apply-guardian@.service",
         include_str!("../systemd/safe-apply-guardian@.service"),
@@ -18,6 +18,10 @@ const UNITS: [(&str, &str); 3] = [
     (
         "safe-apply-recheck.service",
         include_str!("../systemd/safe-apply-recheck.service"),
+    ),
+    (
+        "safe-apply-recover-files.service",
+        include_str!("../systemd/safe-apply-recover-files.service"),
     ),
 ];
 
@@ -113,7 +117,7 @@ fn all_units_are_hardened_alike() {
         lines.sort();
         lines
     };
-    let [guardian, recover, recheck] = UNITS.map(sorted);
+    let [guardian, recover, recheck, _] = UNITS.map(sorted);
     assert_eq!(guardian, recover);
     assert_eq!(guardian, recheck);
     assert!(guardian.len() >= 14, "{guardian:?}");

@@ -40,6 +40,11 @@ pub enum Kind {
     Ipset,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::IptablesV4, Self::IptablesV6, Self::Nft, Self::Ipset];
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

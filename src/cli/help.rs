@@ -151,8 +151,10 @@ Examples:
 pub const RECOVER: &str = "\
 Examples:
   safe-apply recover
+  safe-apply recover --files    # at boot, before anything loads rules
 
-The system runs it at boot, after the rules are loaded and before the network is up
+The system runs it at boot: before anything loads rules, to take back files that
+nobody has confirmed (--files, safe-apply-recover-files.service), and after the rules are loaded and before the network is up
 (safe-apply-recover.service). Where that has settled something, it runs once more when
 everything has started, for some rules are loaded late (safe-apply-recheck.service).
 Any other verb does the same first when it finds a transaction that nobody guards.";

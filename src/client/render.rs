@@ -68,13 +68,18 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
         Notice::RolledBack {
             reason,
             drift,
+            files,
             ..
         } => {
             let mut lines = vec![format!(
                 "Rolled back ({reason}): the rules from before are live again, read back and compared."
             )];
+            if !files.is_empty() {
+                lines.push("What is loaded at boot is again what it was:".to_owned());
+                lines.extend(indented(files));
+            }
             if !drift.is_empty() {
-                lines.push("Lost with it, for it was in the tables that were restored:".to_owned());
+                lines.push("Lost with it, for it was in the tables or files that were restored:".to_owned());
                 lines.extend(indented(drift));
             }
             lines
@@ -105,7 +110,7 @@ pub fn lines(id: &Id, notice: &Notice) -> Vec<String> {
         Notice::Warning { message } => vec![format!("Warning: {message}")],
         Notice::Drift { changes, saved } => {
             let mut lines =
-                vec!["Others changed the same tables while the change was pending:".to_owned()];
+                vec!["Others changed the same tables or files while the change was pending:".to_owned()];
             lines.extend(indented(changes));
             lines.push(format!("Their version: {saved}."));
             lines

@@ -1,11 +1,13 @@
 //! A transaction in the hands of its owner: the state machine, its journal, and the
 //! effects that need no event loop. The guardian and `recover` both work on it.
 
+mod restore;
+
 use anyhow::{Context, Result};
 
 use super::announce::Announcer;
-use super::restore::{self, Restored};
-use super::{finish, stop};
+use super::boot_files::BootFiles;
+use super::stop;
 use crate::checkpoint::{self, Part, Snapshot};
 use crate::config::Config;
 use crate::paths::Paths;
@@ -22,9 +24,10 @@ pub struct Core {
     pub transaction: Transaction,
     /// What the client wrote down.
     pub meta: Meta,
+    /// Where things lie on this host.
+    pub paths: Paths,
     /// The administrator's settings.
     pub config: Config,
-    pub(super) paths: Paths,
     /// Where it stands.
     pub state: State,
     /// When the countdown ends, in milliseconds of `CLOCK_BOOTTIME`.
@@ -35,6 +38,8 @@ pub struct Core {
     pub applied: Option<Snapshot>,
     /// The parts in which the two differ.
     pub touched: Vec<Part>,
+    /// What is loaded at boot, before and after.
+    pub boot_files: BootFiles,
     /// Who is told.
     pub announcer: Announcer,
     /// The apply failed before any of it reached the kernel.
@@ -76,13 +81,14 @@ impl Core {
             announcer: Announcer::new(&transaction, &state),
             transaction,
             meta,
-            config,
             paths: store.paths().clone(),
+            config,
             state,
             deadline_ms,
             checkpoint: None,
             applied: None,
             touched: Vec::new(),
+            boot_files: BootFiles::default(),
             untouched: false,
             client_alive: false,
             journal,
@@ -97,8 +103,9 @@ impl Core {
     /// Reads checkpoint and candidate of a transaction that an earlier owner has begun.
     ///
     /// # Errors
-    /// When the checkpoint is missing or damaged.
+    /// When the checkpoint is missing or damaged, or what is known of the files is damaged.
     pub fn load_snapshots(&mut self) -> Result<()> {
+        let boot_files = BootFiles::load(&self.transaction);
         let checkpoint = checkpoint::load(&self.transaction.checkpoint())?;
         // Where it is not known what the candidate makes of the rules, all that differs is restored.
         self.applied = checkpoint::load(&self.transaction.applied()).ok();
@@ -106,6 +113,7 @@ impl Core {
             self.touched = checkpoint::touched(&checkpoint, Some(applied), applied);
         }
         self.checkpoint = Some(checkpoint);
+        self.boot_files = boot_files?;
         Ok(())
     }
 
@@ -181,35 +189,6 @@ impl Core {
         }
     }
 
-    /// Restores the checkpoint; says which event came of it.
-    pub fn restore(&mut self) -> (Event, Detail) {
-        self.announce_rollback();
-        let restored = match &self.checkpoint {
-            Some(_) if self.untouched => Restored::default(),
-            Some(checkpoint) => {
-                restore::roll_back(&self.transaction, checkpoint, self.applied.as_ref())
-            }
-            None => no_checkpoint(),
-        };
-        self.judge(restored)
-    }
-
-    /// After a reboot: restores the checkpoint where the unconfirmed rules are live.
-    pub fn restore_if_live(&mut self) -> (Event, Detail) {
-        self.announce_rollback();
-        let boot_file = self.candidate_is_boot_file();
-        let restored = match (&self.checkpoint, &self.applied) {
-            (Some(checkpoint), Some(applied)) => {
-                restore::roll_back_if_live(&self.transaction, checkpoint, applied, boot_file)
-            }
-            // The candidate was never known in full, so it was never live in full,
-            // and nothing of it outlives the kernel that held it.
-            (Some(_), None) => Restored::default(),
-            (None, _) => no_checkpoint(),
-        };
-        self.judge(restored)
-    }
-
     /// Whether a rule file of the candidate is loaded at boot.
     #[must_use]
     pub fn candidate_is_boot_file(&self) -> bool {
@@ -217,73 +196,5 @@ impl Core {
             Work::Rules { files, .. } => files.iter().any(|file| file.boot_file),
             Work::Command => false,
         }
-    }
-
-    /// Announces the outcome that the transaction has come to.
-    pub(super) fn announce_outcome(&mut self) {
-        let detail = self.detail();
-        let notice = match &self.state {
-            State::RolledBack { reason } => Notice::RolledBack {
-                reason: *reason,
-                error: detail.error,
-                drift: detail.lines,
-            },
-            State::RestoreFailed { .. } => Notice::RestoreFailed {
-                differences: detail.lines,
-                checkpoint: self.transaction.checkpoint().display().to_string(),
-            },
-            State::Abandoned { reason } => Notice::Failed {
-                error: detail.error.unwrap_or_else(|| reason.to_string()),
-                reason: *reason,
-            },
-            State::Committed
-            | State::Prepared
-            | State::Armed
-            | State::Applying
-            | State::AwaitingConfirm
-            | State::RollingBack { .. } => return,
-        };
-        self.announcer.say(notice);
-    }
-
-    fn announce_rollback(&mut self) {
-        if let Some(reason) = self.state.reason() {
-            let error = self.detail().error;
-            self.announcer.say(Notice::RollingBack { reason, error });
-        }
-    }
-
-    fn judge(&mut self, restored: Restored) -> (Event, Detail) {
-        if !restored.drift.lines.is_empty() {
-            self.announcer.say(Notice::Drift {
-                changes: restored.drift.lines.clone(),
-                saved: restore::saved_drift(&self.transaction)
-                    .display()
-                    .to_string(),
-            });
-        }
-        let error = self.detail().error;
-        if restored.differences.is_empty() {
-            let detail = Detail {
-                error,
-                lines: restored.drift.lines,
-                ..Detail::default()
-            };
-            (Event::Restored, detail)
-        } else {
-            let detail = Detail {
-                error,
-                lines: finish::bounded(restored.differences),
-                ..Detail::default()
-            };
-            (Event::RestoreFailed, detail)
-        }
-    }
-}
-
-fn no_checkpoint() -> Restored {
-    Restored {
-        differences: vec!["the checkpoint is missing or damaged".to_owned()],
-        ..Restored::default()
     }
 }

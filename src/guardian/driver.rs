@@ -152,6 +152,7 @@ impl Driver {
                 }
                 self.core.checkpoint = Some(ready.checkpoint.clone());
                 self.core.applied.clone_from(&ready.compiled);
+                self.core.boot_files.before.clone_from(&ready.boot_state);
                 let refusal = self.rehearsed(&ready);
                 self.ready = Some(Arc::new(ready));
                 match refusal {
@@ -217,12 +218,16 @@ impl Driver {
     }
 
     fn is_live(&mut self, applied: Applied) {
-        let changed = !applied.touched.is_empty() || self.core.meta.persist.is_some();
+        let before = self.core.boot_files.before.as_ref();
+        let files = (before.zip(applied.boot_state.as_ref()))
+            .is_some_and(|(before, after)| !before.equals(after));
+        let changed = !applied.touched.is_empty() || files || self.core.meta.persist.is_some();
         for warning in applied.warnings {
             self.core.warn(warning);
         }
         self.known = Some(applied.known);
         self.core.touched = applied.touched;
+        self.core.boot_files.applied = applied.boot_state;
         self.core.applied = Some(applied.applied);
         let detail = Detail {
             lines: finish::bounded(applied.changes),

@@ -1,14 +1,17 @@
 //! The guardian: the only process that writes to the kernel and the journal.
 
 mod announce;
+pub mod boot_files;
 mod confirm;
 mod control;
 mod copies;
 mod core;
 pub mod detach;
 mod driver;
+pub mod early;
 mod finish;
 mod hook;
+mod keep;
 mod lock;
 mod prepare_self;
 pub mod recover;

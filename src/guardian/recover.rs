@@ -139,7 +139,7 @@ fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Sett
                 Effect::StopCommand => core.stop_command(),
                 Effect::Restore => next = Some(core.restore()),
                 // The rules went with their namespace.
-                Effect::RestoreIfLive if !is_here => next = Some((Event::Restored, core.detail())),
+                Effect::RestoreIfLive if !is_here => next = Some(core.restore_files()),
                 Effect::RestoreIfLive => next = Some(core.restore_if_live()),
                 Effect::FinishCommit => {
                     let forward = rebooted && is_here && core.meta.persist.is_some();

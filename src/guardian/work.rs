@@ -3,15 +3,21 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::copies;
+use super::{boot_files, copies};
+use crate::boot_state::{self, BootState};
 use crate::candidate::{self, Candidate};
 use crate::checkpoint::{self, Direction, Failure, Part, Proof, Snapshot, bring, touched};
 use crate::connection::Known;
+use crate::managers::{self, Managers};
 use crate::nftables::Compare;
-use crate::rehearsal::report::Report;
+use crate::paths::Paths;
+use crate::rehearsal::report::{Advice, Report};
 use crate::rehearsal::{self, Subject, Wishes};
 use crate::transaction::Transaction;
 use crate::transaction::store::{Meta, Work, write_durably};
+
+/// What a confirmation is worth when a command has only written files.
+const ONLY_FILES: &str = "the live rules are as they were: the command has changed only what is loaded at boot or at the next reload. Nobody can try that by a new connection; confirm to keep it, and load it under 'safe-apply run' as well";
 
 /// What the preparation has made ready.
 #[derive(Debug)]
@@ -23,6 +29,10 @@ pub struct Ready {
     pub compiled: Option<Snapshot>,
     /// What the rehearsal found; none where none was wanted or possible.
     pub report: Option<Box<Report>>,
+    /// What is loaded at boot; none where it could not be read and is not at stake.
+    pub boot_state: Option<BootState>,
+    /// Who manages the rules.
+    pub managers: Managers,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
@@ -35,7 +45,9 @@ pub struct Applied {
     pub applied: Snapshot,
     /// The parts that differ from the checkpoint.
     pub touched: Vec<Part>,
-    /// How they differ, in lines for people.
+    /// What is loaded at boot after a command.
+    pub boot_state: Option<BootState>,
+    /// How rules and files differ, in lines for people.
     pub changes: Vec<String>,
     /// What other programs have lost, where that was not known before.
     pub warnings: Vec<String>,
@@ -54,7 +66,7 @@ pub struct Untouched(String);
 /// # Errors
 /// Anything that makes the way back uncertain, or the candidate unloadable.
 /// The live rules are untouched in any case.
-pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
+pub fn prepare(transaction: &Transaction, meta: &Meta, paths: &Paths) -> Result<Ready> {
     let checkpoint = Snapshot::capture().context("the rules that are live now cannot be read")?;
     let mut warnings: Vec<String> = checkpoint
         .nft
@@ -63,6 +75,23 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
         .map(|id| format!("table {id} is owned by another process and is left alone"))
         .collect();
     checkpoint::save(&checkpoint, &transaction.checkpoint())?;
+    let boot_state = match (boot_files::keep(transaction, paths), &meta.work) {
+        (Ok(state), _) => Some(state),
+        // A command may change any of it.
+        (Err(error), Work::Command) => return Err(error),
+        (Err(error), Work::Rules { .. }) => {
+            warnings.push(format!("{error:#}; this change leaves it alone"));
+            None
+        }
+    };
+    if let (Some(state), Work::Command) = (&boot_state, &meta.work) {
+        warnings.extend(state.too_large().map(|path| {
+            format!(
+                "{} is too large to be kept: if the command changes it, it cannot be brought back",
+                path.display()
+            )
+        }));
+    }
     let private_lock = transaction.file("xtables.lock");
     let proof = checkpoint::prove(&checkpoint, &private_lock)
         .context("the checkpoint cannot be tried out in a scratch network namespace")?;
@@ -79,6 +108,7 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
             differences.join("\n  ")
         ),
     };
+    let managers = Managers::survey(paths);
     let mut report = None;
     let compiled = match (&meta.work, scratch) {
         (work @ Work::Rules { .. }, Some(namespace)) => {
@@ -97,9 +127,16 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
                 }
                 Err(error) => warnings.push(format!("not rehearsed: {error:#}")),
             }
-            if report.is_none() {
-                // The rehearsal's advice names them too.
-                warnings.extend(checkpoint::neighbours(&checkpoint, &compiled));
+            let undone = copies::undone(&managers, meta, &checkpoint, &compiled);
+            match &mut report {
+                Some(report) => report
+                    .advice
+                    .extend(undone.into_iter().map(Advice::of_host)),
+                None => {
+                    // The rehearsal's advice names them too.
+                    warnings.extend(checkpoint::neighbours(&checkpoint, &compiled));
+                    warnings.extend(undone);
+                }
             }
             checkpoint::save(&compiled, &transaction.applied())?;
             Some(compiled)
@@ -110,6 +147,8 @@ pub fn prepare(transaction: &Transaction, meta: &Meta) -> Result<Ready> {
         checkpoint,
         compiled,
         report,
+        boot_state,
+        managers,
         warnings,
     })
 }
@@ -178,9 +217,10 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
         (None, work @ Work::Rules { .. }) => {
             let candidates = copies::read_copies(transaction, work)?;
             candidate::run_tools_live(&candidates, copies::how(work), &ready.checkpoint)?;
-            after_command(transaction, &ready.checkpoint)
+            let live = Snapshot::capture()?;
+            settle(transaction, &ready.checkpoint, live, None)
         }
-        (None, Work::Command) => after_command(transaction, &ready.checkpoint),
+        (None, Work::Command) => after_command(transaction, meta, ready),
     }
 }
 
@@ -188,9 +228,32 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
 ///
 /// # Errors
 /// When the live rules cannot be read, or the disk does not take them.
-pub fn after_command(transaction: &Transaction, checkpoint: &Snapshot) -> Result<Applied> {
+pub fn after_command(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Applied> {
     let live = Snapshot::capture()?;
-    settle(transaction, checkpoint, live, None)
+    let mut applied = settle(transaction, &ready.checkpoint, live, None)?;
+    let mut written = Vec::new();
+    if let Some(before) = &ready.boot_state {
+        let after = boot_files::keep_applied(transaction, before)?;
+        let files = boot_state::lines(before, &after);
+        if applied.touched.is_empty() && !files.is_empty() {
+            applied.warnings.push(ONLY_FILES.to_owned());
+        }
+        applied.changes.extend(files);
+        let changes = boot_state::changes(before, &after).into_iter();
+        written.extend(changes.map(|(path, _)| path));
+        applied.boot_state = Some(after);
+    }
+    let change = managers::Change {
+        touched: &applied.touched,
+        kinds: managers::kinds_of(&applied.touched),
+        persist: meta.persist.is_some(),
+        command: Some(&meta.command_line),
+        written: &written,
+    };
+    applied
+        .warnings
+        .extend(managers::undone(&ready.managers, &change));
+    Ok(applied)
 }
 
 fn settle(
@@ -215,6 +278,7 @@ fn settle(
     Ok(Applied {
         applied: live,
         touched,
+        boot_state: None,
         changes,
         warnings,
         known,

@@ -1,9 +1,8 @@
 //! Whether anything loads the files at boot.
 
-use std::path::Path;
-
 use super::distribution::{Distribution, distribution};
 use crate::candidate::Kind;
+use crate::managers::is_enabled;
 use crate::paths::Paths;
 
 /// Where netfilter-persistent keeps what it runs (Debian).
@@ -13,77 +12,68 @@ const PLUGINS: &str = "/usr/share/netfilter-persistent/plugins.d";
 /// loads it already, or nothing is known about this distribution.
 #[must_use]
 pub fn loader_note(paths: &Paths, kind: Kind) -> Option<String> {
+    let (unit, package) = service(paths, kind)?;
     let todo = match distribution(paths) {
-        Distribution::Debian => debian(paths, kind),
-        Distribution::RedHat => red_hat(paths, kind),
-        Distribution::Alpine => alpine(paths, kind),
-        Distribution::Arch => systemd(paths, service(kind)),
+        Distribution::Debian if !has_plugin(paths, kind) => Some(format!("apt install {package}")),
+        Distribution::RedHat if !is_installed(paths, unit) => {
+            Some(format!("dnf install {package} && systemctl enable {unit}"))
+        }
+        Distribution::Alpine => (!is_enabled(paths, unit)).then(|| format!("rc-update add {unit}")),
+        Distribution::Debian | Distribution::RedHat | Distribution::Arch => {
+            // Without this directory another init is at work, and nothing is said.
+            let systemd = paths.rooted("/etc/systemd/system").is_dir();
+            (systemd && !is_enabled(paths, unit)).then(|| format!("systemctl enable {unit}"))
+        }
         Distribution::Other => None,
     }?;
     Some(format!("nothing loads {kind} at boot yet: {todo}"))
 }
 
-/// The service's name outside Debian.
-const fn service(kind: Kind) -> &'static str {
-    match kind {
+/// The service that loads the file for `kind` at boot; `None` where none is enabled.
+#[must_use]
+pub fn loaded_by(paths: &Paths, kind: Kind) -> Option<&'static str> {
+    let (unit, _) = service(paths, kind)?;
+    let plugin = distribution(paths) != Distribution::Debian || has_plugin(paths, kind);
+    (plugin && is_enabled(paths, unit)).then_some(unit)
+}
+
+/// The service that can load `kind`, and the package that has it.
+fn service(paths: &Paths, kind: Kind) -> Option<(&'static str, &'static str)> {
+    let common = match kind {
         Kind::IptablesV4 => "iptables",
         Kind::IptablesV6 => "ip6tables",
         Kind::Nft => "nftables",
         Kind::Ipset => "ipset",
-    }
-}
-
-fn debian(paths: &Paths, kind: Kind) -> Option<String> {
-    let (plugin, package) = match kind {
-        Kind::IptablesV4 => ("15-ip4tables", "iptables-persistent"),
-        Kind::IptablesV6 => ("25-ip6tables", "iptables-persistent"),
-        Kind::Ipset => ("10-ipset", "ipset-persistent"),
-        Kind::Nft => return systemd(paths, "nftables"),
     };
-    if paths.rooted(PLUGINS).join(plugin).exists() {
-        systemd(paths, "netfilter-persistent")
-    } else {
-        Some(format!("apt install {package}"))
-    }
-}
-
-fn red_hat(paths: &Paths, kind: Kind) -> Option<String> {
-    let (unit, package) = match kind {
-        Kind::IptablesV4 => ("iptables", "iptables-services"),
-        Kind::IptablesV6 => ("ip6tables", "iptables-services"),
-        Kind::Nft => ("nftables", "nftables"),
-        Kind::Ipset => ("ipset", "ipset-service"),
-    };
-    let installed = paths
-        .rooted("/usr/lib/systemd/system")
-        .join(format!("{unit}.service"))
-        .exists();
-    if installed {
-        systemd(paths, unit)
-    } else {
-        Some(format!("dnf install {package} && systemctl enable {unit}"))
-    }
-}
-
-fn alpine(paths: &Paths, kind: Kind) -> Option<String> {
-    let name = service(kind);
-    let enabled = any_entry(&paths.rooted("/etc/runlevels"), |level| level.join(name));
-    (!enabled).then(|| format!("rc-update add {name}"))
-}
-
-/// Without `/etc/systemd/system` another init is at work, and nothing is said.
-fn systemd(paths: &Paths, unit: &str) -> Option<String> {
-    let units = paths.rooted("/etc/systemd/system");
-    let wanted = format!("{unit}.service");
-    let enabled = any_entry(&units, |dir| dir.join(&wanted));
-    (units.is_dir() && !enabled).then(|| format!("systemctl enable {unit}"))
-}
-
-/// Whether `inside` exists, as a symlink at least, for one of the directories in `dir`.
-fn any_entry(dir: &Path, inside: impl Fn(&Path) -> std::path::PathBuf) -> bool {
-    std::fs::read_dir(dir).is_ok_and(|entries| {
-        entries
-            .flatten()
-            .any(|entry| inside(&entry.path()).symlink_metadata().is_ok())
+    Some(match (distribution(paths), kind) {
+        (Distribution::Debian, Kind::Nft) => ("nftables", "nftables"),
+        (Distribution::Debian, Kind::Ipset) => ("netfilter-persistent", "ipset-persistent"),
+        (Distribution::Debian, Kind::IptablesV4 | Kind::IptablesV6) => {
+            ("netfilter-persistent", "iptables-persistent")
+        }
+        (Distribution::RedHat, Kind::IptablesV4 | Kind::IptablesV6) => {
+            (common, "iptables-services")
+        }
+        (Distribution::RedHat, Kind::Ipset) => (common, "ipset-service"),
+        (Distribution::RedHat | Distribution::Alpine | Distribution::Arch, _) => (common, common),
+        (Distribution::Other, _) => return None,
     })
+}
+
+/// Whether what netfilter-persistent needs for `kind` is there; nft scripts are not its own.
+fn has_plugin(paths: &Paths, kind: Kind) -> bool {
+    let plugin = match kind {
+        Kind::IptablesV4 => "15-ip4tables",
+        Kind::IptablesV6 => "25-ip6tables",
+        Kind::Ipset => "10-ipset",
+        Kind::Nft => return true,
+    };
+    paths.rooted(PLUGINS).join(plugin).exists()
+}
+
+fn is_installed(paths: &Paths, unit: &str) -> bool {
+    let file = paths
+        .rooted("/usr/lib/systemd/system")
+        .join(format!("{unit}.service"));
+    file.exists()
 }

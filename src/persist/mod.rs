@@ -9,7 +9,7 @@ mod write;
 
 pub use boot::{BootFiles, boot_files, is_boot_file};
 pub use distribution::{Distribution, distribution, parse_os_release};
-pub use loader::loader_note;
+pub use loader::{loaded_by, loader_note};
 pub use plan::{Plan, Write, plan};
 pub use texts::{Source, Texts, native_tables, read_texts, self_contained};
 pub use write::{Written, write};

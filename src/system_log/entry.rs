@@ -161,6 +161,7 @@ mod tests {
                 reason,
                 error: None,
                 drift: Vec::new(),
+                files: Vec::new(),
             },
             Notice::RestoreFailed {
                 differences: Vec::new(),

@@ -72,6 +72,24 @@ impl Transaction {
         self.file("connections")
     }
 
+    /// What was loaded at boot before.
+    #[must_use]
+    pub fn boot_state(&self) -> PathBuf {
+        self.file("boot-state")
+    }
+
+    /// What was loaded at boot after the command.
+    #[must_use]
+    pub fn boot_state_applied(&self) -> PathBuf {
+        self.file("boot-state-applied")
+    }
+
+    /// What was loaded at boot when the rollback had ended.
+    #[must_use]
+    pub fn boot_state_after(&self) -> PathBuf {
+        self.file("boot-state-after")
+    }
+
     /// Whether a guardian has taken it up.
     #[must_use]
     pub fn has_begun(&self) -> bool {

@@ -62,6 +62,9 @@ pub struct Detail {
     /// What others changed meanwhile, or what could not be restored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<String>,
+    /// Files that were brought back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<String>,
     /// Everything that the outcome demands (persisting, hooks) is done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub finished: bool,

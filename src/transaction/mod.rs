@@ -2,12 +2,13 @@
 
 pub mod clock;
 mod directory;
-mod durable;
+pub mod durable;
 mod event;
 mod id;
 pub mod journal;
 pub mod machine;
 mod meta;
+pub mod sealed;
 mod state;
 pub mod store;
 

@@ -4,9 +4,10 @@ use anyhow::{Context, Result};
 
 use super::start;
 use crate::candidate::{self, Candidate, Kind, Resolved, resolve_backend};
-use crate::cli::{Apply, Backend};
+use crate::cli::{Apply, Backend, Options};
 use crate::exec;
 use crate::exit::Exit;
+use crate::managers::{self, Managers};
 use crate::persist::is_boot_file;
 use crate::transaction::store::{RulesFile, Work, write_durably};
 use crate::transaction::{Store, Transaction};
@@ -32,6 +33,12 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
             return Ok(refused(json, &error));
         }
     };
+    if let Some(reason) = cannot_be_kept(store, &args.options, &candidates) {
+        let message = format!(
+            "{reason}.\nThe firewall is untouched. With --force the file is written all the same."
+        );
+        return Ok(start::refuse(json, Exit::Failed, &message));
+    }
     let transaction = store.create()?;
     let files = copy(store, &transaction, &candidates)
         .inspect_err(|_| transaction.discard())
@@ -47,6 +54,20 @@ pub fn run(store: &Store, args: Apply) -> Result<Exit> {
         Some(start::wishes(store, &args.rehearsal)?)
     };
     start::start(store, &transaction, &args.options, work, rehearsal, None)
+}
+
+/// Why `--persist` would write what nothing loads, or what somebody else overrules.
+fn cannot_be_kept(store: &Store, options: &Options, candidates: &[Candidate]) -> Option<String> {
+    if options.force || !matches!(options.persist, Some(None)) {
+        return None;
+    }
+    let boot_file = |one: &&Candidate| {
+        let path = one.path.as_ref();
+        path.is_some_and(|path| is_boot_file(store.paths(), path))
+    };
+    let to_write = candidates.iter().filter(|one| !boot_file(one));
+    let kinds = to_write.map(|one| one.kind).collect();
+    managers::no_keeper(&Managers::survey(store.paths()), &kinds)
 }
 
 pub(super) fn refused(json: bool, error: &candidate::Error) -> Exit {

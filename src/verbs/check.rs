@@ -13,7 +13,9 @@ use crate::cli::{Backend, Check};
 use crate::client::{err, out};
 use crate::connection::origin;
 use crate::exit::Exit;
-use crate::rehearsal::report::{self, Asked, Look, Report, Verdict};
+use crate::managers::{self, Managers};
+use crate::nftables::Compare;
+use crate::rehearsal::report::{self, Advice, Asked, Look, Report, Verdict};
 use crate::rehearsal::{Subject, rehearse};
 use crate::transaction::Store;
 
@@ -62,7 +64,21 @@ pub fn run(store: &Store, args: &Check) -> Result<Exit> {
         how,
         scratch: scratch.path(),
     };
-    let report = rehearse(&subject).context("nothing could be rehearsed")?;
+    let mut report = rehearse(&subject).context("nothing could be rehearsed")?;
+    if let Some(compiled) = &compiled {
+        let change = managers::Change {
+            touched: &checkpoint.differing(compiled, Compare::Rules),
+            kinds: candidates.iter().map(|one| one.kind).collect(),
+            // Whether it is kept is not asked here.
+            persist: true,
+            command: None,
+            written: &[],
+        };
+        let undone = managers::undone(&Managers::survey(store.paths()), &change);
+        report
+            .advice
+            .extend(undone.into_iter().map(Advice::of_host));
+    }
     show(&report, args)?;
     Ok(exit(&report))
 }

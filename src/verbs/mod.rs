@@ -56,7 +56,7 @@ pub fn dispatch(cli: Cli) -> Result<Exit> {
         Some(Verb::Status(args)) => status::run(&store, &args),
         Some(Verb::History(args)) => history::run(&store, &args),
         Some(Verb::Show(args)) => show::run(&store, &args),
-        Some(Verb::Recover) => recover::run(&store),
+        Some(Verb::Recover(args)) => recover::run(&store, &args),
         Some(Verb::Demo(args)) => demo::run(&args),
         Some(Verb::Guardian(args)) => guard::guardian(&store, &args),
         Some(Verb::Successor(args)) => guard::successor(&store, &args),

@@ -3,8 +3,10 @@
 use anyhow::Result;
 
 use super::{report, require_root};
-use crate::client::out;
+use crate::cli::Recover;
+use crate::client::{err, out};
 use crate::exit::Exit;
+use crate::guardian::early::restore_files;
 use crate::guardian::recover::{Settled, Survey, boot_files, survey, wait_for_loaders};
 use crate::login_notice;
 use crate::transaction::{State, Store};
@@ -13,8 +15,11 @@ use crate::transaction::{State, Store};
 ///
 /// # Errors
 /// When records are damaged or belong to another network namespace.
-pub fn run(store: &Store) -> Result<Exit> {
+pub fn run(store: &Store, args: &Recover) -> Result<Exit> {
     require_root("recovering")?;
+    if args.files {
+        return files(store);
+    }
     wait_for_loaders(store);
     let mut settled = match survey(store, true)? {
         Survey::Pending => {
@@ -38,4 +43,23 @@ pub fn run(store: &Store) -> Result<Exit> {
     } else {
         Exit::Success
     })
+}
+
+/// Brings back files only; the transactions stay open.
+fn files(store: &Store) -> Result<Exit> {
+    let mut exit = Exit::Success;
+    for one in restore_files(store)? {
+        let (id, outcome) = (&one.id, &one.outcome);
+        for path in &outcome.restored {
+            out(&format!(
+                "Transaction {id} was not confirmed: {} is as it was before.",
+                path.display()
+            ));
+        }
+        for line in &outcome.differences {
+            err(&format!("Transaction {id} was not confirmed: {line}."));
+            exit = Exit::Incomplete;
+        }
+    }
+    Ok(exit)
 }

@@ -11,6 +11,7 @@
 
 mod apply;
 mod boot;
+mod boot_state;
 mod command;
 mod confirm;
 mod corpus;
@@ -21,6 +22,7 @@ mod drift;
 mod faults;
 mod flood;
 mod lab;
+mod login_notice;
 mod refuse;
 mod rehearsal;
 mod rules;

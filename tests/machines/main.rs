@@ -31,11 +31,14 @@
     clippy::print_stderr
 )]
 
+mod foreign;
 mod guardian;
 #[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
 mod memory;
 mod multiplexers;
+mod neighbours;
+mod package;
 mod power;
 mod reboots;
 mod rules;

@@ -29,7 +29,10 @@ fn is_settled(machine: &Machine, before: &str, reason: &str) {
         format!("journalctl --sync; journalctl -t safe-apply SAFE_APPLY_TRANSACTION={id}");
     machine.exec(&journal).exits(0).says("Rolled back");
     // Root asks: the next login is not told again.
-    machine.exec("safe-apply status").exits(0).says("rolled back");
+    machine
+        .exec("safe-apply status")
+        .exits(0)
+        .says("rolled back");
     let mut alice = machine.login("alice").terminal();
     alice.enters("echo no''thing");
     alice.shows("nothing");

@@ -10,6 +10,8 @@ use crate::lab::{Lab, device};
 use crate::probe::{PATIENT, QUICK, Question, Seen, keep_errors, seen_from, was_refused};
 use crate::ssh::{self, Shell};
 
+/// How long a session that was not there at once may take to open.
+const UNHURRIED: Duration = Duration::from_secs(6);
 /// The shortest time that a socket waits.
 const MOMENT: Duration = Duration::from_millis(1);
 
@@ -45,15 +47,17 @@ pub enum Session {
 }
 
 impl Session {
-    /// Opens a session as the user; `None` where the rules do not let that happen.
+    /// Opens a session as the user; `None` where the rules do not let that happen. On a machine
+    /// under load a login takes its time, so what fails is tried once more, with more patience.
     pub fn open(lab: &Lab, front: Front, user: IpAddr, server: SocketAddr) -> Option<Self> {
-        lab.appear(user);
-        let session = match front {
-            Front::Echo => Self::Echo(connect(lab, user, server)?),
-            Front::Ssh => Self::Ssh(Shell::start(lab, user, server)),
-        };
-        let mut session = session;
-        (session.types(QUICK) == Seen::Open).then_some(session)
+        [QUICK, UNHURRIED].into_iter().find_map(|patience| {
+            lab.appear(user);
+            let mut session = match front {
+                Front::Echo => Self::Echo(connect(lab, user, server, patience)?),
+                Front::Ssh => Self::Ssh(Shell::start(lab, user, server)),
+            };
+            (session.types(patience) == Seen::Open).then_some(session)
+        })
     }
 
     /// The user's port, where it is known.
@@ -120,7 +124,7 @@ pub fn login(
     }
 }
 
-fn connect(lab: &Lab, user: IpAddr, server: SocketAddr) -> Option<TcpStream> {
+fn connect(lab: &Lab, user: IpAddr, server: SocketAddr, patience: Duration) -> Option<TcpStream> {
     let socket = lab.in_world(|| {
         let socket = if server.is_ipv4() {
             tokio::net::TcpSocket::new_v4()
@@ -137,7 +141,7 @@ fn connect(lab: &Lab, user: IpAddr, server: SocketAddr) -> Option<TcpStream> {
         .build()
         .unwrap();
     let stream = runtime.block_on(async {
-        let stream = tokio::time::timeout(QUICK, socket.connect(server)).await;
+        let stream = tokio::time::timeout(patience, socket.connect(server)).await;
         stream.ok()?.ok()?.into_std().ok()
     })?;
     stream.set_nonblocking(false).unwrap();

@@ -69,7 +69,10 @@ impl Driver {
 
     pub(super) fn prepare(&mut self) {
         let (transaction, meta) = (self.core.transaction.clone(), self.core.meta.clone());
-        self.on_a_thread(Heard::Prepared, move || work::prepare(&transaction, &meta));
+        let paths = self.store.paths().clone();
+        self.on_a_thread(Heard::Prepared, move || {
+            work::prepare(&transaction, &meta, &paths)
+        });
     }
 
     /// Does blocking work aside; a panic in it counts as an error, not as silence.
@@ -101,7 +104,7 @@ impl Driver {
     /// The client's command has ended well: what has it left?
     pub(in crate::guardian) fn command_ended(&mut self) {
         self.set_timer(None);
-        self.work_on(|transaction, _, ready| work::after_command(transaction, &ready.checkpoint));
+        self.work_on(work::after_command);
     }
 
     fn work_on(&mut self, work: fn(&Transaction, &Meta, &Ready) -> Result<Applied>) {

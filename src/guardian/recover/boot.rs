@@ -7,11 +7,13 @@ use anyhow::Result;
 use super::Settled;
 use super::compiled::compiled;
 use crate::checkpoint;
+use crate::guardian::boot_files::BootFiles;
+use crate::guardian::copies::unchanged_boot_files;
 use crate::guardian::restore;
 use crate::paths::Paths;
 use crate::protocol::Notice;
 use crate::system_log::SystemLog;
-use crate::transaction::store::{Meta, Work};
+use crate::transaction::store::Meta;
 use crate::transaction::{Reason, State, Store, Transaction, clock};
 
 /// Stands in the runtime directory while a second look is wanted in this boot;
@@ -37,12 +39,25 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
         let (Ok(meta), Ok(Some(last))) = (transaction.meta(), transaction.last()) else {
             continue;
         };
-        let boot_file = match last.state {
+        let cause = match last.state {
             State::Committed => break,
-            State::RolledBack { .. } if last.boot_id != boot && unchanged_boot_file(&meta) => true,
+            State::RolledBack { .. } if last.boot_id != boot && unchanged_boot_file(&meta) => {
+                Cause::BootFile
+            }
+            State::RolledBack { .. }
+                if last.boot_id != boot && BootFiles::may_hold(&transaction, &meta.work) =>
+            {
+                Cause::SameState
+            }
             State::RolledBack {
                 reason: Reason::Rebooted,
-            } if again && last.boot_id == boot => unchanged_boot_file(&meta),
+            } if again && last.boot_id == boot => {
+                if unchanged_boot_file(&meta) {
+                    Cause::BootFile
+                } else {
+                    Cause::Late
+                }
+            }
             // The host went down while the way back was being prepared: nothing had been touched,
             // but the file was there already.
             State::Abandoned {
@@ -50,7 +65,7 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
             } if (last.boot_id != boot || again || just_settled(&transaction))
                 && unchanged_boot_file(&meta) =>
             {
-                true
+                Cause::BootFile
             }
             State::Prepared
             | State::Armed
@@ -61,7 +76,7 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
             | State::RestoreFailed { .. }
             | State::Abandoned { .. } => continue,
         };
-        if let Some(one) = take_back(transaction, &meta, boot_file) {
+        if let Some(one) = take_back(transaction, &meta, cause) {
             found.push(one);
             break;
         }
@@ -79,11 +94,23 @@ fn mark(paths: &Paths) -> PathBuf {
     paths.run.join(LOOK_AGAIN)
 }
 
+/// Why unconfirmed rules may be live after a boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The rule file is what is loaded at boot.
+    BootFile,
+    /// The command has loaded what the boot loads, or others have saved the rules.
+    SameState,
+    /// Something loads them late.
+    Late,
+}
+
 /// Restores the checkpoint where the rules of `transaction` are live; what came of it.
-fn take_back(transaction: Transaction, meta: &Meta, boot_file: bool) -> Option<Settled> {
+fn take_back(transaction: Transaction, meta: &Meta, cause: Cause) -> Option<Settled> {
     // What was never known in full cannot be told from what is live.
     let before = checkpoint::load(&transaction.checkpoint()).ok()?;
     let applied = compiled(&transaction, meta, &before)?;
+    let boot_file = cause == Cause::BootFile;
     let restored = restore::roll_back_if_live(&transaction, &before, &applied, boot_file);
     let reason = Reason::Rebooted;
     let (state, message) = if !restored.differences.is_empty() {
@@ -94,16 +121,20 @@ fn take_back(transaction: Transaction, meta: &Meta, boot_file: bool) -> Option<S
                 restored.differences.join("; ")
             ),
         )
-    } else if restored.acted && boot_file {
-        (
-            State::RolledBack { reason },
-            "its unconfirmed rules were loaded at boot, for the file still holds them; the rules from before it are live again. Put the file right".to_owned(),
-        )
     } else if restored.acted {
-        (
-            State::RolledBack { reason },
-            "its unconfirmed rules were loaded at boot, by something that starts late; the rules from before it are live again".to_owned(),
-        )
+        let why = match cause {
+            Cause::BootFile => {
+                ", for the file still holds them; the rules from before it are live again. Put the file right"
+            }
+            Cause::SameState => {
+                ", for some file that is loaded at boot holds them; the rules from before it are live again. Put the file right"
+            }
+            Cause::Late => {
+                ", by something that starts late; the rules from before it are live again"
+            }
+        };
+        let message = format!("its unconfirmed rules were loaded at boot{why}");
+        (State::RolledBack { reason }, message)
     } else {
         return None;
     };
@@ -122,12 +153,5 @@ fn take_back(transaction: Transaction, meta: &Meta, boot_file: bool) -> Option<S
 
 /// Whether a rule file of the candidate is still what is loaded at boot.
 pub(super) fn unchanged_boot_file(meta: &Meta) -> bool {
-    use sha2::{Digest, Sha256};
-    let Work::Rules { files, .. } = &meta.work else {
-        return false;
-    };
-    files.iter().filter(|file| file.boot_file).any(|file| {
-        let bytes = file.path.as_ref().and_then(|path| std::fs::read(path).ok());
-        bytes.is_some_and(|bytes| <[u8; 32]>::from(Sha256::digest(&bytes)) == file.sha256)
-    })
+    !unchanged_boot_files(&meta.work).is_empty()
 }

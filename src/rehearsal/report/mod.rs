@@ -196,3 +196,15 @@ pub struct Advice {
     /// What, and what to do about it.
     pub message: String,
 }
+
+impl Advice {
+    /// About this host, and no line of a file.
+    #[must_use]
+    pub const fn of_host(message: String) -> Self {
+        Self {
+            file: None,
+            line: None,
+            message,
+        }
+    }
+}

@@ -46,9 +46,15 @@ impl Output {
 /// process which inherits them holds nobody up.
 #[track_caller]
 pub fn run(command: &mut Command) -> Output {
+    run_reading(command, Stdio::null())
+}
+
+/// The same with something to read on standard input.
+#[track_caller]
+pub fn run_reading(command: &mut Command, input: impl Into<Stdio>) -> Output {
     let [out, err] = [(); 2].map(|()| tempfile::tempfile().unwrap());
     let mut child = command
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(out.try_clone().unwrap())
         .stderr(err.try_clone().unwrap())
         .spawn()

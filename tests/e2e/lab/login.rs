@@ -1,7 +1,9 @@
 //! ssh from the client to the server.
 
+use std::io::{Seek, Write};
 use std::process::{Child, Command, Stdio};
 
+use super::command::run_reading;
 use super::{Client, Lab, Output, SERVER, SERVER_V6, Session, eventually, run};
 
 /// How to log in.
@@ -64,6 +66,15 @@ impl Login<'_> {
     #[track_caller]
     pub fn run(&self, command: &str) -> Output {
         run(self.ssh().arg(command))
+    }
+
+    /// The account's own shell, which is told to exit.
+    #[track_caller]
+    pub fn shell(&self) -> Output {
+        let mut typed = tempfile::tempfile().unwrap();
+        typed.write_all(b"exit\n").unwrap();
+        typed.rewind().unwrap();
+        run_reading(&mut self.ssh(), typed)
     }
 
     /// Starts `safe-apply --json …` (or what wraps it), with events as they come.

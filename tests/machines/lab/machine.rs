@@ -90,16 +90,16 @@ impl Machine {
     }
 
     fn nspawn_command(&self, socket: &std::path::Path) -> Command {
-        let cgroup = self.place.cgroup.fresh(&format!("boot{}", self.boots));
+        let cgroups = self.place.cgroups.fresh(&format!("boot{}", self.boots));
+        let enter = cgroups
+            .iter()
+            .map(|path| format!("echo 0 >'{}/cgroup.procs' && ", path.display()));
+        let enter = enter.collect::<String>() + "exec systemd-nspawn \"$@\"";
         let console = fs::File::create(self.place.file(&format!("console{}", self.boots))).unwrap();
         let share = self.place.share();
         let mut command = self.place.around("bash");
         command
-            .args([
-                "-c",
-                "echo 0 >\"$0/cgroup.procs\" && exec systemd-nspawn \"$@\"",
-            ])
-            .arg(cgroup)
+            .args(["-c", &enter, "bash"])
             .args(["--quiet", "--boot", "--machine=machine", "--directory"])
             .arg(self.place.root())
             .args(["--register=no", "--keep-unit", "--link-journal=no"])

@@ -19,9 +19,9 @@ mod transactions;
 
 pub use cgroup::{Cgroup, unified};
 pub use client::Client;
-pub use command::{Output, comes_true, eventually};
+pub use command::{Output, comes_true, eventually, run};
 pub use machine::Machine;
-pub use place::SHARE;
+pub use place::{Place, SHARE};
 pub use product::install_files;
 pub use rootfs::layers;
 pub use session::Session;

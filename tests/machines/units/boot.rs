@@ -77,7 +77,10 @@ fn with_many_loaders_recovery_is_after_them_and_before_the_network() {
 
 #[test]
 fn a_boot_file_that_nobody_confirmed_is_taken_back_before_the_network_is_up() {
-    let mut it = Guarded::new(server());
+    // Slow enough that nobody who does not wait for it comes after it.
+    let slow = "[Service]\nExecStartPre=/bin/sleep 1\n";
+    let drop_in = "/etc/systemd/system/netfilter-persistent.service.d/slow.conf";
+    let mut it = Guarded::new(server().file(drop_in, slow));
     it.machine
         .exec("cp /lab/bad.v4 /etc/iptables/rules.v4")
         .exits(0);
@@ -161,4 +164,25 @@ fn firewalld_has_loaded_its_rules_before_they_are_looked_at() {
     );
     it.machine.ended_with("rolled_back", "rebooted");
     assert!(it.machine.can_login());
+}
+
+#[test]
+fn what_ufw_loads_at_boot_is_taken_back_too() {
+    let spec = Spec::debian()
+        .packages(&["ufw"])
+        .enable("ufw.service")
+        .enable("ssh.socket");
+    let mut it = Guarded::new(spec);
+    let start = "safe-apply run --json --timeout 10m -- sh -c 'ufw --force enable >/dev/null'";
+    let pending = it.live(it.machine.login("root").start(start));
+    assert!(rules(&it.machine).contains("ufw-user-input"));
+    it.machine.kill();
+    drop(pending.client);
+    it.machine.start();
+    is_in_order(&it.machine);
+    it.machine
+        .exec("grep -q ^ENABLED=yes /etc/ufw/ufw.conf")
+        .exits(0);
+    it.is_as_before();
+    it.machine.ended_with("rolled_back", "rebooted");
 }

@@ -9,6 +9,13 @@ use super::Guarded;
 const SAVES: &str = "[Service]\nExecStop=\nExecStop=/usr/sbin/netfilter-persistent save\n";
 const SAVING: &str = "/etc/systemd/system/netfilter-persistent.service.d/save.conf";
 
+/// Who must not stop before the guardian.
+const OTHERS: [&str; 3] = [
+    "Stopped target network.target",
+    "Stopping systemd-networkd.service",
+    "Stopping netfilter-persistent.service",
+];
+
 fn guarded() -> Guarded {
     Guarded::new(server().file(SAVING, SAVES))
 }
@@ -16,22 +23,15 @@ fn guarded() -> Guarded {
 impl Guarded {
     /// In the journal of `boot`, the guardian has stopped before the others begin to.
     #[track_caller]
-    fn stopped_first(&self, boot: i32) {
-        let journal = self
-            .machine
-            .exec(&format!("journalctl --no-pager -b {boot} -o cat _PID=1"))
-            .exits(0)
-            .out;
+    fn stopped_before(&self, others: &[&str], boot: i32) {
+        let command = format!("journalctl --sync; journalctl --no-pager -b {boot} -o cat _PID=1");
+        let journal = self.machine.exec(&command).exits(0).out;
         let line = |text: &str| {
             let found = journal.lines().position(|line| line.starts_with(text));
             found.unwrap_or_else(|| panic!("no {text:?}:\n{journal}"))
         };
         let guardian = line("Stopped safe-apply-guardian@");
-        for other in [
-            "Stopped target network.target",
-            "Stopping systemd-networkd.service",
-            "Stopping netfilter-persistent.service",
-        ] {
+        for other in others {
             assert!(guardian < line(other), "{other}:\n{journal}");
         }
     }
@@ -52,11 +52,13 @@ fn the_network_is_there_until_the_rollback_is_done() {
     // The hook sees the host right after the rollback.
     let hook = "ping -c 1 -W 2 198.51.100.1 >/dev/null && echo reached >/root/seen; \
         iptables-save | grep -c MISTAKE >>/root/seen";
-    let pending = it.apply(&format!("--timeout 10m --on-rollback '{hook}' /lab/bad.v4"));
+    let pending = it.apply(&format!(
+        "--detach --timeout 10m --on-rollback '{hook}' /lab/bad.v4"
+    ));
     it.machine.reboot();
     drop(pending.client);
     assert_eq!(it.machine.exec("cat /root/seen").out, "reached\n0\n");
-    it.stopped_first(-1);
+    it.stopped_before(&OTHERS, -1);
     it.saved_no_mistake();
     it.is_as_before();
     it.machine
@@ -72,10 +74,10 @@ fn the_network_is_there_until_the_rollback_is_done() {
 fn a_guardian_that_is_killed_at_shutdown_leaves_no_mistake_to_be_saved() {
     let mut it = guarded();
     it.set("ExecStop=/bin/kill -s KILL $MAINPID");
-    let pending = it.apply("--timeout 10m /lab/bad.v4");
+    let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
     it.machine.reboot();
     drop(pending.client);
-    it.stopped_first(-1);
+    it.stopped_before(&OTHERS, -1);
     it.saved_no_mistake();
     it.is_as_before();
     it.machine.ended_with("rolled_back", "guardian_lost");
@@ -84,13 +86,13 @@ fn a_guardian_that_is_killed_at_shutdown_leaves_no_mistake_to_be_saved() {
 #[test]
 fn the_rescue_target_rolls_back_too() {
     let it = guarded();
-    let pending = it.apply("--timeout 10m /lab/bad.v4");
+    let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
     it.machine
         .exec("systemctl --no-block isolate rescue.target")
         .exits(0);
     it.becomes(&pending.unit, "ActiveState", "inactive");
     it.becomes("netfilter-persistent.service", "ActiveState", "inactive");
-    it.stopped_first(0);
+    it.stopped_before(&["Stopping netfilter-persistent.service"], 0);
     it.saved_no_mistake();
     it.machine.ended_with("rolled_back", "terminated");
 }
