@@ -43,6 +43,7 @@ mod reboots;
 mod rules;
 mod selftest;
 mod sessions;
+mod stock_kernel;
 mod units;
 mod upgrades;
 mod vm;

@@ -39,6 +39,7 @@ systemctl show -p Result -p ExecMainStatus -p ActiveState safe-apply-recover.ser
 journalctl --boot --output cat --unit safe-apply-recover.service 2>&1 | say recover-said
 for unit in netfilter-persistent nftables; do
     systemctl is-active "$unit.service" | say "$unit"
+    journalctl --boot --output cat --unit "$unit.service" 2>&1 | say "$unit-said"
 done
 safe-apply status --json | say status
 safe-apply history --json | say history
