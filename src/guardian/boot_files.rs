@@ -75,7 +75,7 @@ impl BootFiles {
     #[must_use]
     pub fn roll_back(&self, transaction: &Transaction, work: &Work) -> Outcome {
         let Some(before) = &self.before else {
-            return Outcome::default();
+            return damaged(transaction, work);
         };
         let author = match (work, &self.applied) {
             (Work::Rules { .. }, _) => Author::Ours(before),
@@ -125,6 +125,19 @@ impl BootFiles {
         (matches!(work, Work::Command) || saved())
             && after.now().is_ok_and(|now| now.equals(&after))
     }
+}
+
+/// A command's files cannot be brought back from a copy that cannot be read.
+fn damaged(transaction: &Transaction, work: &Work) -> Outcome {
+    let mut outcome = Outcome::default();
+    let copy = transaction.boot_state();
+    if matches!(work, Work::Command) && copy.exists() {
+        outcome.differences.push(format!(
+            "what was loaded at boot before is not known ({} is damaged): see that the command has left nothing there",
+            copy.display()
+        ));
+    }
+    outcome
 }
 
 /// Notes that services were to be started at this boot that nobody has confirmed: their start

@@ -216,3 +216,19 @@ fn unconfirmed_rules_that_others_saved_do_not_outlive_a_reboot() {
         }
     }
 }
+
+#[test]
+fn a_damaged_copy_of_the_files_is_never_a_rollback_that_succeeded() {
+    let lab = Lab::with_boot_files();
+    let before = lab.tables();
+    let mut client = lab.apply_command("--timeout 60", COMMAND);
+    client.wait("live");
+    lab.kill_safe_apply();
+    lab.server("cd /var/lib/safe-apply/transactions/*/ && printf x | dd of=boot-state bs=1 seek=60 conv=notrunc")
+        .exits(0);
+    lab.server("safe-apply recover")
+        .exits(7)
+        .says("boot-state is damaged");
+    assert_eq!(lab.newest()["outcome"], "restore_failed");
+    assert_eq!(lab.tables(), before, "the rules are back all the same");
+}

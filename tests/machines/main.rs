@@ -33,7 +33,6 @@
 
 mod foreign;
 mod guardian;
-#[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
 mod memory;
 mod multiplexers;

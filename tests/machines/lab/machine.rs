@@ -109,6 +109,8 @@ impl Machine {
             .arg("--capability=CAP_IPC_LOCK,CAP_SYSLOG")
             .arg(format!("--bind={}:{SHARE}", share.display()))
             .env("NOTIFY_SOCKET", socket)
+            // As Debian has it; newer systemds start with no other.
+            .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .stdin(Stdio::null())
             .stdout(console.try_clone().unwrap())
             .stderr(console);
@@ -119,11 +121,6 @@ impl Machine {
     #[track_caller]
     pub fn leader(&self) -> i32 {
         self.nspawn.as_ref().expect("the machine runs").leader
-    }
-
-    /// The number of its current boot, from 1.
-    pub fn boots(&self) -> u32 {
-        self.boots
     }
 
     /// Its root directory, to be used while it is down.

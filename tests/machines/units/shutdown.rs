@@ -1,7 +1,8 @@
 //! A shutdown in the window rolls back while the network is still there, and before anybody
 //! else saves or removes rules.
 
-use crate::rules::server;
+use crate::lab::Spec;
+use crate::rules::{server, with_rules};
 
 use super::Guarded;
 
@@ -95,4 +96,20 @@ fn the_rescue_target_rolls_back_too() {
     it.stopped_before(&["Stopping netfilter-persistent.service"], 0);
     it.saved_no_mistake();
     it.machine.ended_with("rolled_back", "terminated");
+}
+
+/// The kernel goes on with its rules; everything else is started anew (systemd 254 and later).
+#[test]
+fn a_soft_reboot_rolls_back_too() {
+    let it = Guarded::new(with_rules(Spec::trixie()));
+    let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
+    it.machine.exec("systemctl --no-block soft-reboot").exits(0);
+    it.machine
+        .eventually("[ \"$(systemctl show -P SoftRebootsCount)\" = 1 ] && systemctl is-active -q multi-user.target");
+    it.is_as_before();
+    it.machine.ended_with("rolled_back", "terminated");
+    it.machine
+        .exec(&format!("journalctl SAFE_APPLY_TRANSACTION={}", pending.id))
+        .exits(0)
+        .says("Rolled back (the guardian was told to stop)");
 }
