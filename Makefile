@@ -29,7 +29,7 @@ STATIC = $(TARGET)/$(STATIC_TARGET)/$(BUILT)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
 TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze zsh fish
-MACHINES_NEEDS = ip debootstrap systemd-nspawn ssh ssh-keygen
+MACHINES_NEEDS = ip debootstrap systemd-nspawn ssh ssh-keygen qemu-system-x86_64 mke2fs mkfs.xfs
 BENCH_NEEDS = ip iptables-nft nft ipset
 
 # SUITE=unit: the tests beside the code; SUITE=NAME: the files tests/NAME*.rs; of

@@ -10,6 +10,9 @@ package_of() {
         iptables-nft | iptables-legacy) echo iptables ;;
         nft) echo nftables ;;
         ip) echo iproute2 ;;
+        mke2fs) echo e2fsprogs ;;
+        mkfs.xfs) echo xfsprogs ;;
+        qemu-system-x86_64) echo qemu-system-x86 ;;
         ssh) echo openssh-client ;;
         sshd) echo openssh-server ;;
         ssh-keygen) echo openssh-client ;;
@@ -18,6 +21,32 @@ package_of() {
         systemd-nspawn) echo systemd-container ;;
         *) echo "$1" ;;
     esac
+}
+
+export DEBIAN_FRONTEND=noninteractive
+
+# Removes nothing: $@ are further options.
+install_packages() {
+    apt-get "$@" install -qq --yes --no-remove --no-install-recommends "${packages[@]}" >&2
+}
+
+# From the backports of the mirror that this machine uses; its lists of sources stay as they are.
+install_from_backports() {
+    # shellcheck source=/dev/null
+    release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    # shellcheck disable=SC2016 # apt expands these
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(RELEASE)' 'Created-By: Packages' |
+        awk -v release="$release" '$2 == release { print $1; exit }')
+    [ -n "$mirror" ] || return 1
+    sources=$(mktemp -d)
+    trap 'rm -rf "$sources"' EXIT
+    # apt reads it as a user of its own.
+    chmod 0755 "$sources"
+    cp /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources "$sources" 2>/dev/null || true
+    echo "deb $mirror $release-backports main" >"$sources/backports.list"
+    echo "trying $release-backports" >&2
+    apt-get -o Dir::Etc::sourceparts="$sources" update -qq >&2
+    install_packages -o Dir::Etc::sourceparts="$sources" -t "$release-backports"
 }
 
 PATH=$PATH:/usr/sbin:/sbin
@@ -40,12 +69,9 @@ if [ ${#packages[@]} -gt 0 ]; then
         exit 1
     fi
     echo "installing: ${packages[*]}" >&2
-    export DEBIAN_FRONTEND=noninteractive
-    if ! apt-get install -qq --yes --no-install-recommends "${packages[@]}" >&2; then
-        # The usual reason on a fresh machine: no package lists yet.
-        apt-get update -qq >&2
-        apt-get install -qq --yes --no-install-recommends "${packages[@]}" >&2
-    fi
+    # The usual reason for a failure on a fresh machine: no package lists yet. Another: what is
+    # installed from backports goes only with other packages from there.
+    install_packages || { apt-get update -qq >&2 && install_packages; } || install_from_backports
 fi
 
 # sshd does not start without it; /run is empty after a boot without its service.

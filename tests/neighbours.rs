@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use safe_apply::checkpoint::{Snapshot, neighbours};
+use safe_apply::checkpoint::{Snapshot, lost, neighbours};
 use safe_apply::exec::Run;
 use safe_apply::ipset::parse_save;
 use safe_apply::netns::NetNs;
@@ -119,4 +119,19 @@ fn long_lists_are_cut() {
     let before = nft(&format!("table ip nat {{ {chains} }}"));
     let lines = neighbours(&before, &Snapshot::default());
     assert!(lines[0].contains("and 5 more"), "{lines:?}");
+}
+
+#[test]
+fn what_goes_with_a_rollback_is_named_with_the_way_back() {
+    let lines = [
+        "table ip filter: chain f2b-sshd: 2 rules added".to_owned(),
+        "table ip filter: chain mine: 1 rule added".to_owned(),
+        "ipset KUBE-LOOP: gone".to_owned(),
+        "table ip filter: chain f2b-nginx: 1 rule added".to_owned(),
+    ];
+    let said = lost(&lines);
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[0].contains("Kubernetes"), "{said:?}");
+    assert!(said[1].contains("systemctl restart fail2ban"), "{said:?}");
+    assert!(lost(&lines[1..2]).is_empty());
 }

@@ -78,8 +78,12 @@ impl Reading {
         }
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", real.display()));
-        let Some(entry) = Entry::read(&real).map_err(named)? else {
-            return Ok(());
+        let entry = match Entry::read(&real) {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(()),
+            // What root may not read is another user namespace's, and no command's to change here.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+            Err(error) => return Err(named(error)),
         };
         let target = match &entry.content {
             Content::Symlink(target) => Some(to_path(target)),
@@ -140,6 +144,9 @@ impl Reading {
         let entries = match fs::read_dir(self.state.real(dir)) {
             Ok(entries) => entries,
             Err(error) if is_absent(&error) => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return Ok(Vec::new());
+            }
             Err(error) => return Err(error),
         };
         entries

@@ -61,6 +61,14 @@ impl BootState {
         changes(self, other).is_empty()
     }
 
+    /// Has the disk take what differs from `before`, as far as that can be.
+    pub fn sync_changes(&self, before: &Self) {
+        for (path, _) in changes(before, self) {
+            // One that is gone again, or on a disk that fails, is no reason to stop.
+            let _ = write::sync(&self.real(&path));
+        }
+    }
+
     /// Where `path` (absolute, without the root) really is.
     fn real(&self, path: &Path) -> PathBuf {
         let inside = path.strip_prefix("/").unwrap_or(path);

@@ -76,6 +76,17 @@ pub fn set_time(path: &Path, entry: &Entry) -> io::Result<()> {
     Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
+/// Has the disk take what is at `path`.
+///
+/// # Errors
+/// What the kernel says.
+pub fn sync(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() || meta.is_dir()) {
+        File::open(path)?.sync_all()?;
+    }
+    sync_parent(path)
+}
+
 /// Takes away what stands in the way: a file where a directory was, or the reverse.
 fn clear(path: &Path, entry: &Entry) -> io::Result<()> {
     let Ok(meta) = fs::symlink_metadata(path) else {

@@ -20,7 +20,7 @@ pub use bring::{Direction, Failure, LOCK_WAIT_ROLLBACK, bring};
 pub use drift::{Drift, drift, touched};
 pub use file::{FileError, load, save};
 pub use look::Look;
-pub use neighbours::{Taken, neighbours, owner_of, taken};
+pub use neighbours::{Taken, lost, neighbours, owner_of, taken};
 pub use prove::{Proof, prove, scratch_for};
 pub use render::render;
 

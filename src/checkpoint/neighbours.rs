@@ -136,6 +136,23 @@ pub fn taken(before: &Snapshot, after: &Snapshot) -> Vec<Taken> {
         .collect()
 }
 
+/// For each program whose chains or sets `lines` (of [`Snapshot::describe`]) name: that what it
+/// changed went with a rollback, and how it puts it back.
+#[must_use]
+pub fn lost(lines: &[String]) -> Vec<String> {
+    let words = lines.iter().flat_map(|line| line.split([' ', ':', '"']));
+    let programs: BTreeSet<usize> = words.filter_map(by_prefix).collect();
+    let programs = programs.into_iter().filter_map(|one| PROGRAMS.get(one));
+    programs
+        .map(|program| {
+            format!(
+                "what {} changed meanwhile in these tables went with the rollback; it puts it back: {}",
+                program.name, program.remedy
+            )
+        })
+        .collect()
+}
+
 /// The program that a chain, set or table of that name belongs to by its name.
 #[must_use]
 pub fn owner_of(part: &Part, name: &str) -> Option<&'static str> {

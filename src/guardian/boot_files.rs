@@ -39,6 +39,8 @@ pub fn keep_applied(transaction: &Transaction, before: &BootState) -> Result<Boo
     let state = before
         .now()
         .context("what is loaded at boot cannot be read")?;
+    // Whoever wrote it may not have seen to that; once confirmed, it must be there in full.
+    state.sync_changes(before);
     boot_state::save(&state, &transaction.boot_state_applied())?;
     Ok(state)
 }
@@ -73,7 +75,7 @@ impl BootFiles {
     #[must_use]
     pub fn roll_back(&self, transaction: &Transaction, work: &Work) -> Outcome {
         let Some(before) = &self.before else {
-            return Outcome::default();
+            return damaged(transaction, work);
         };
         let author = match (work, &self.applied) {
             (Work::Rules { .. }, _) => Author::Ours(before),
@@ -108,12 +110,34 @@ impl BootFiles {
         }
     }
 
-    /// Whether nobody has changed since what was loaded at boot when the rollback had ended.
+    /// Whether what is loaded at boot may be the rules of `transaction`, which was rolled back:
+    /// its command may have loaded them from there, or others have saved them meanwhile; and
+    /// nobody has changed it since.
     #[must_use]
-    pub fn unchanged_since(transaction: &Transaction) -> bool {
-        let after = boot_state::load(&transaction.boot_state_after());
-        after.is_ok_and(|after| after.now().is_ok_and(|now| now.equals(&after)))
+    pub fn may_hold(transaction: &Transaction, work: &Work) -> bool {
+        let Ok(after) = boot_state::load(&transaction.boot_state_after()) else {
+            return false;
+        };
+        let saved = || {
+            let before = boot_state::load(&transaction.boot_state());
+            before.is_ok_and(|before| !before.equals(&after))
+        };
+        (matches!(work, Work::Command) || saved())
+            && after.now().is_ok_and(|now| now.equals(&after))
     }
+}
+
+/// A command's files cannot be brought back from a copy that cannot be read.
+fn damaged(transaction: &Transaction, work: &Work) -> Outcome {
+    let mut outcome = Outcome::default();
+    let copy = transaction.boot_state();
+    if matches!(work, Work::Command) && copy.exists() {
+        outcome.differences.push(format!(
+            "what was loaded at boot before is not known ({} is damaged): see that the command has left nothing there",
+            copy.display()
+        ));
+    }
+    outcome
 }
 
 /// Notes that services were to be started at this boot that nobody has confirmed: their start

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::boot_files::{BootFiles, note_early};
 use crate::boot_state::Outcome;
@@ -26,29 +26,24 @@ pub struct Restored {
     pub outcome: Outcome,
 }
 
-/// Brings back what was loaded at boot before changes that were pending when the host went down.
+/// Brings back what was loaded at boot before the change that was pending when the host went
+/// down; `None` where none was, or nothing of it differs. A later change only begins once an earlier
+/// one is settled: the newest is the one.
 ///
 /// # Errors
-/// When the transactions cannot be listed, or one of them cannot be read; the others are seen to.
-pub fn restore_files(store: &Store) -> Result<Vec<Restored>> {
+/// When the transactions cannot be listed, or the newest cannot be read.
+pub fn restore_files(store: &Store) -> Result<Option<Restored>> {
     let boot = clock::boot_id()?;
-    let mut all = Vec::new();
-    let mut failed = None;
-    for transaction in store.list()? {
-        match restore_one(&transaction, store.paths(), &boot) {
-            Ok(Some(outcome)) => all.push(Restored {
-                id: transaction.id,
-                outcome,
-            }),
-            Ok(None) => {}
-            Err(error) => failed = Some(error.context(format!("transaction {}", transaction.id))),
-        }
-    }
-    // What was done is worth telling in any case; it is done once.
-    match failed {
-        Some(error) if all.is_empty() => Err(error),
-        Some(_) | None => Ok(all),
-    }
+    let mut all = store.list()?.into_iter().rev();
+    let Some(transaction) = all.find(Transaction::has_begun) else {
+        return Ok(None);
+    };
+    let outcome = restore_one(&transaction, store.paths(), &boot)
+        .with_context(|| format!("transaction {}", transaction.id))?;
+    Ok(outcome.map(|outcome| Restored {
+        id: transaction.id,
+        outcome,
+    }))
 }
 
 fn restore_one(transaction: &Transaction, paths: &Paths, boot: &str) -> Result<Option<Outcome>> {

@@ -1,6 +1,8 @@
 //! Settling what a crash or a reboot left behind.
 
 mod boot;
+mod compiled;
+mod forward;
 mod loaders;
 
 use std::time::Duration;
@@ -128,6 +130,7 @@ fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Sett
     let mut detail = core.detail();
     detail.finished = false;
     let mut pauses = RETRY_PAUSES.iter();
+    let mut not_kept = None;
     loop {
         let effects = core.enter(event, std::mem::take(&mut detail))?;
         let mut next = None;
@@ -136,9 +139,16 @@ fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Sett
                 Effect::StopCommand => core.stop_command(),
                 Effect::Restore => next = Some(core.restore()),
                 // The rules went with their namespace.
-                Effect::RestoreIfLive if !is_here => next = Some((Event::Restored, core.detail())),
+                Effect::RestoreIfLive if !is_here => next = Some(core.restore_files()),
                 Effect::RestoreIfLive => next = Some(core.restore_if_live()),
-                Effect::FinishCommit => finish::commit(&mut core, store.paths()),
+                Effect::FinishCommit => {
+                    let forward = rebooted && is_here && core.meta.persist.is_some();
+                    match forward.then(|| forward::bring_forward(&core)) {
+                        None | Some(Ok(())) => finish::commit(&mut core, store.paths()),
+                        // What is live must not be taken for what was confirmed.
+                        Some(Err(error)) => not_kept = Some(error),
+                    }
+                }
                 Effect::FinishRollback => {
                     core.announce_outcome();
                     finish::rollback(&mut core);
@@ -171,7 +181,11 @@ fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Sett
         }
     }
     Ok(Settled {
-        message: if is_here {
+        message: if let Some(error) = not_kept {
+            format!(
+                "it was confirmed, but could neither be made live again after the reboot nor persisted: {error}; apply it again"
+            )
+        } else if is_here {
             message(&core)
         } else {
             "its network namespace is gone since the reboot, and its rules with it".to_owned()

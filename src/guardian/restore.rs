@@ -47,21 +47,48 @@ pub fn roll_back(
         // Reported in any case; a full disk only costs the copy.
         let _ = checkpoint::save(&look.live, &saved_drift(transaction));
     }
-    let differing = look.differing(checkpoint, &touched);
+    let (differences, acted) = restore_parts(checkpoint, look, &touched);
+    Restored {
+        drift,
+        differences,
+        acted,
+    }
+}
+
+/// Brings the live rules to `target` in the parts in which it differs from `other`, reads back and
+/// compares. Goes on past single errors.
+#[must_use]
+pub fn bring_back(target: &Snapshot, other: &Snapshot) -> Restored {
+    let wanted = target.differing(other, Compare::Rules);
+    let look = match Look::at_all(target, Some(&wanted)) {
+        Ok(look) => look,
+        Err(error) => return unreadable(&error),
+    };
+    let (differences, acted) = restore_parts(target, look, &wanted);
+    Restored {
+        drift: Drift::default(),
+        differences,
+        acted,
+    }
+}
+
+/// What differs from `target` in `parts` after all, and whether anything had to be written.
+fn restore_parts(target: &Snapshot, look: Look, parts: &[Part]) -> (Vec<String>, bool) {
+    let differing = look.differing(target, parts);
     let lock = Lock::bypass_after(LOCK_WAIT_ROLLBACK);
     let direction = Direction::Rollback { lock: &lock };
-    let mut differences = match bring(checkpoint, &differing, &direction) {
+    let mut differences = match bring(target, &differing, &direction) {
         Ok(()) => Vec::new(),
         Err(failures) => failures.iter().map(ToString::to_string).collect(),
     };
-    match Look::at(checkpoint, &touched) {
+    match Look::at(target, parts) {
         Ok(now) => {
-            let wrong = now.differing(checkpoint, &touched);
+            let wrong = now.differing(target, parts);
             if wrong.is_empty() {
                 // What counts is what the kernel holds, not how it came about.
                 differences.clear();
             } else {
-                differences.extend(now.describe(checkpoint, &wrong));
+                differences.extend(now.describe(target, &wrong));
             }
             differences.extend(look.unread);
             differences.extend(now.unread);
@@ -69,11 +96,7 @@ pub fn roll_back(
         }
         Err(error) => differences.push(format!("the live rules cannot be read back: {error}")),
     }
-    Restored {
-        drift,
-        differences,
-        acted: !differing.is_empty(),
-    }
+    (differences, !differing.is_empty())
 }
 
 fn unreadable(error: &checkpoint::Error) -> Restored {

@@ -28,8 +28,10 @@ enum Word {
     Ready,
     Alive,
     Status(String),
-    /// How long it will hear nothing; whether a watchdog waits for it.
-    Silence(Duration, bool),
+    /// How long the watchdog is to wait for the next sign of life.
+    Watchdog(Duration),
+    /// How long a stop that waits is to go on waiting, at least.
+    Patience(Duration),
 }
 
 /// What there is to tell of a transaction.
@@ -116,17 +118,18 @@ impl Vitals {
             return;
         }
         let status = line::line(&view, now_ms, chrono::Local::now());
-        self.tell(vec![
-            Word::Silence(WORK_MAX, self.watchdog.is_some()),
-            Word::Status(status),
-        ]);
+        let mut words = vec![Word::Patience(WORK_MAX), Word::Status(status)];
+        if self.watchdog.is_some() {
+            words.push(Word::Watchdog(WORK_MAX));
+        }
+        self.tell(words);
         self.told = Some(view);
     }
 
     /// It turns again.
     pub fn turning(&mut self) {
         if let Some(period) = self.watchdog {
-            self.tell(vec![Word::Silence(period, true)]);
+            self.tell(vec![Word::Watchdog(period)]);
         }
         self.sign_due = Instant::now();
     }
@@ -143,15 +146,12 @@ fn send(words: &[Word]) {
     let micros = |time: &Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
     let states: Vec<NotifyState<'_>> = words
         .iter()
-        .flat_map(|word| match word {
-            Word::Ready => vec![NotifyState::Ready],
-            Word::Alive => vec![NotifyState::Watchdog],
-            Word::Status(line) => vec![NotifyState::Status(line)],
-            Word::Silence(time, watched) => {
-                let mut states = vec![NotifyState::ExtendTimeoutUsec(micros(time))];
-                states.extend(watched.then(|| NotifyState::WatchdogUsec(micros(time))));
-                states
-            }
+        .map(|word| match word {
+            Word::Ready => NotifyState::Ready,
+            Word::Alive => NotifyState::Watchdog,
+            Word::Status(line) => NotifyState::Status(line),
+            Word::Watchdog(time) => NotifyState::WatchdogUsec(micros(time)),
+            Word::Patience(time) => NotifyState::ExtendTimeoutUsec(micros(time)),
         })
         .collect();
     let _ = sd_notify::notify(&states);

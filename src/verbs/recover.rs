@@ -48,7 +48,7 @@ pub fn run(store: &Store, args: &Recover) -> Result<Exit> {
 /// Brings back files only; the transactions stay open.
 fn files(store: &Store) -> Result<Exit> {
     let mut exit = Exit::Success;
-    for one in restore_files(store)? {
+    if let Some(one) = restore_files(store)? {
         let (id, outcome) = (&one.id, &one.outcome);
         for path in &outcome.restored {
             out(&format!(

@@ -71,6 +71,9 @@ fn show_record(record: &Record) {
     for line in &record.detail.lines {
         out(&format!("    {line}"));
     }
+    for file in &record.detail.files {
+        out(&format!("    brought back: {file}"));
+    }
 }
 
 /// The rules before and after as the tools print them, as a unified diff.

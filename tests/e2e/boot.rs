@@ -2,12 +2,14 @@
 
 use std::fs;
 
-use crate::lab::{Backend, Lab, eventually, on_both_backends};
+use crate::lab::{Backend, Lab, assert_same, eventually, on_both_backends};
 use crate::rules::{GOOD_V4, GOOD_V6};
 
 on_both_backends!(
     a_reboot_in_the_window_closes_the_transaction,
     an_unconfirmed_boot_file_does_not_survive_the_reboot,
+    a_boot_file_that_was_only_being_prepared_does_not_survive_either,
+    what_was_confirmed_is_persisted_after_the_reboot,
     persist_writes_after_the_commit_and_keeps_a_backup,
 );
 
@@ -74,6 +76,94 @@ fn an_unconfirmed_boot_file_does_not_survive_the_reboot(backend: Backend) {
     lab.server("safe-apply recover").exits(0);
     lab.comes_back(&before, "rebooted");
     assert!(lab.can_login());
+}
+
+impl Lab {
+    /// Makes the journal of the newest transaction end after so many records, as if the host had
+    /// gone down then.
+    fn rewind(&self, records: &str) {
+        self.server(&format!(
+            "set -e; cd /var/lib/safe-apply/transactions/; cd $(ls | tail -n 1)
+             tr -d '\\0' <journal | head -n {records} >/tmp/journal; cat /tmp/journal >journal"
+        ))
+        .exits(0);
+    }
+}
+
+fn a_boot_file_that_was_only_being_prepared_does_not_survive_either(backend: Backend) {
+    let lab = Lab::with_rules(backend);
+    let before = lab.rules();
+    lab.bad_v4();
+    lab.server("mkdir /etc/iptables; cp /run/lab/bad.v4 /etc/iptables/rules.v4")
+        .exits(0);
+    let mut client = lab.apply("--force --timeout 60 /etc/iptables/rules.v4");
+    client.wait("live");
+    lab.server("rm /var/lib/safe-apply/transactions/*/applied")
+        .exits(0);
+    lab.reboot();
+    lab.rewind("1");
+    lab.load("/etc/iptables/rules.v4");
+    assert!(lab.rules().contains("MISTAKE"));
+    lab.server("safe-apply recover")
+        .exits(0)
+        .says("had not been touched")
+        .says("Put the file right");
+    assert_eq!(lab.newest()["outcome"], "failed");
+    assert_eq!(lab.newest()["reason"], "rebooted");
+    assert_same(&lab.rules(), &before);
+    // The second look at boot; whoever loads the file after that means it.
+    lab.server("safe-apply recover").exits(0);
+    lab.server("iptables-restore </etc/iptables/rules.v4")
+        .exits(0);
+    lab.server("safe-apply recover").exits(0);
+    assert!(lab.rules().contains("MISTAKE"));
+    // But not at the next boot.
+    lab.reboot();
+    lab.load("/etc/iptables/rules.v4");
+    lab.server("safe-apply recover").exits(0);
+    assert_same(&lab.rules(), &before);
+}
+
+fn what_was_confirmed_is_persisted_after_the_reboot(backend: Backend) {
+    let lab = Lab::with_rules(backend);
+    let files = format!(
+        "{} {}",
+        lab.file("n.v4", GOOD_V4),
+        lab.file("n.v6", GOOD_V6)
+    );
+    lab.server(
+        "set -e; mkdir /etc/iptables; iptables-save >/etc/iptables/rules.v4
+         ip6tables-save >/etc/iptables/rules.v6; cp -a /etc/iptables /root/",
+    )
+    .exits(0);
+    let mut client = lab.apply(&format!("--persist --timeout 60 {files}"));
+    client.wait("live");
+    lab.ssh("safe-apply confirm").exits(0);
+    client.ends().with(0, "committed");
+    eventually("it is closed", || {
+        lab.server("test -e /run/safe-apply/*.journal").code != 0
+    });
+    let live = lab.rules();
+    let written = lab.server("cat /etc/iptables/rules.v?").out;
+    // The host went down when one of the two files had been written.
+    lab.server("cp /root/iptables/rules.v6 /etc/iptables/")
+        .exits(0);
+    lab.rewind("-1");
+    lab.reboot();
+    lab.load("/etc/iptables/rules.v4");
+    assert!(lab.rules().contains("GOODv4"));
+    assert!(!lab.rules().contains("GOODv6"));
+    lab.server("safe-apply recover").exits(0);
+    assert_eq!(lab.newest()["outcome"], "committed");
+    assert_same(&lab.rules(), &live);
+    let rules = |text: &str| {
+        text.lines()
+            .filter(|line| !line.starts_with(['#', ':']))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let now = lab.server("cat /etc/iptables/rules.v?").out;
+    assert_eq!(rules(&now), rules(&written));
 }
 
 fn persist_writes_after_the_commit_and_keeps_a_backup(backend: Backend) {

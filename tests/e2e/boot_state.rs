@@ -26,6 +26,13 @@ impl Lab {
         self.server(list).out
     }
 
+    /// Table by table: one that was made again is listed after the others.
+    fn tables(&self) -> String {
+        let list = "for table in 'ip filter' 'ip6 filter' 'inet native'; do \
+                    nft -s list table $table || exit 1; done; ipset save | sort";
+        self.server(list).exits(0).out
+    }
+
     fn changed_boot_files(&self) -> String {
         self.server("cat /etc/iptables/rules.v4 /etc/nftables.conf")
             .out
@@ -118,8 +125,7 @@ fn what_others_wrote_meanwhile_is_told_and_kept() {
 fn a_reboot_in_the_window_loads_nothing_unconfirmed() {
     for early in [true, false] {
         let lab = Lab::with_boot_files();
-        let (before, files) = (lab.rules(), lab.boot_files());
-        lab.server("iptables-save >/root/before.v4").exits(0);
+        let (before, files) = (lab.tables(), lab.boot_files());
         let command = "sh -c 'iptables -A INPUT -p tcp --dport 81 -j DROP; \
                        iptables-save >/etc/iptables/rules.v4'";
         let mut client = lab.apply_command("--timeout 60", command);
@@ -141,7 +147,9 @@ fn a_reboot_in_the_window_loads_nothing_unconfirmed() {
             assert!(lab.rules().contains("dport 81"));
         }
         lab.server("safe-apply recover").exits(0);
-        lab.comes_back(&before, "rebooted");
+        assert!(lab.pending().is_null());
+        assert_eq!(lab.newest()["reason"], "rebooted");
+        assert_eq!(lab.tables(), before);
         assert_eq!(lab.boot_files(), files);
         let again = lab.server("safe-apply recover --files").exits(0).out;
         assert_eq!(again, "");
@@ -172,4 +180,55 @@ fn a_command_that_loads_what_lies_there_does_not_outlive_the_reboot() {
     lab.load("/etc/iptables/rules.v4");
     lab.server("safe-apply recover").exits(0);
     assert!(lab.rules().contains("MISTAKE"));
+}
+
+#[test]
+fn unconfirmed_rules_that_others_saved_do_not_outlive_a_reboot() {
+    for rolled_back in [false, true] {
+        let lab = Lab::with_boot_files();
+        let before = lab.tables();
+        let bad = lab.bad_v4();
+        let mut client = lab.apply(&format!("--force --timeout 60 {bad}"));
+        client.wait("live");
+        // As services do when they are stopped (SAVE_ON_STOP).
+        lab.server("iptables-save >/etc/iptables/rules.v4").exits(0);
+        if rolled_back {
+            lab.server("safe-apply rollback").exits(0);
+            let ended = client.ends().with(4, "rolled_back");
+            let said = format!("{:?}", ended.all("warning"));
+            assert!(
+                said.contains("others changed what is loaded at boot"),
+                "{said}"
+            );
+        }
+        lab.reboot();
+        lab.load_before();
+        lab.server("iptables-restore /etc/iptables/rules.v4")
+            .exits(0);
+        assert!(lab.rules().contains("MISTAKE"));
+        lab.server("safe-apply recover").exits(0);
+        assert_eq!(lab.tables(), before);
+        let file = lab.server("cat /etc/iptables/rules.v4").out;
+        // What was told at the rollback is the user's to decide; what a reboot brings is not.
+        assert_eq!(file.contains("MISTAKE"), rolled_back, "{file}");
+        if !rolled_back {
+            assert_eq!(file, "before4\n");
+        }
+    }
+}
+
+#[test]
+fn a_damaged_copy_of_the_files_is_never_a_rollback_that_succeeded() {
+    let lab = Lab::with_boot_files();
+    let before = lab.tables();
+    let mut client = lab.apply_command("--timeout 60", COMMAND);
+    client.wait("live");
+    lab.kill_safe_apply();
+    lab.server("cd /var/lib/safe-apply/transactions/*/ && printf x | dd of=boot-state bs=1 seek=60 conv=notrunc")
+        .exits(0);
+    lab.server("safe-apply recover")
+        .exits(7)
+        .says("boot-state is damaged");
+    assert_eq!(lab.newest()["outcome"], "restore_failed");
+    assert_eq!(lab.tables(), before, "the rules are back all the same");
 }

@@ -33,7 +33,6 @@
 
 mod foreign;
 mod guardian;
-#[allow(dead_code, unused_imports)] // until every part of it is used
 mod lab;
 mod memory;
 mod multiplexers;
@@ -44,6 +43,7 @@ mod reboots;
 mod rules;
 mod selftest;
 mod sessions;
+mod stock_kernel;
 mod units;
 mod upgrades;
 mod vm;

@@ -2,7 +2,7 @@
 //! the login that is attached, not the one that once started the pane.
 
 use crate::lab::{Machine, Spec, Terminal};
-use crate::rules::{bad, come_back, good, rules, server};
+use crate::rules::{bad, come_back, good, rules, server, with_rules};
 
 /// How a multiplexer is used, and how root sees whether somebody is attached.
 struct Multiplexer {
@@ -79,6 +79,16 @@ fn tmux_is_confirmed_from_after_a_reattach_over_a_new_login() {
 #[test]
 fn screen_is_confirmed_from_after_a_reattach_over_a_new_login() {
     story(server(), &SCREEN);
+}
+
+#[test]
+fn tmux_is_confirmed_from_where_sshd_is_split() {
+    story(with_rules(Spec::trixie()), &TMUX);
+}
+
+#[test]
+fn screen_is_confirmed_from_where_sshd_is_split() {
+    story(with_rules(Spec::trixie()), &SCREEN);
 }
 
 #[test]

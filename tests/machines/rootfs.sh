@@ -78,6 +78,9 @@ install_in() {
     local tree=$1
     shift
     local options="-qq --yes --no-install-recommends -o Dir::Cache::Archives=/var/cache/debs"
+    # One at a time: apt does not wait for the lock of its archive.
+    exec 8>"$cache/debs.lock"
+    flock 8
     begin "$tree"
     mkdir -p "$tree/var/cache/debs"
     # shellcheck disable=SC2016 # expanded in there
@@ -86,7 +89,6 @@ install_in() {
         mount --make-rprivate /
         mount --bind "$DEBS" "$tree/var/cache/debs"
         mount -t proc proc "$tree/proc"
-        mount -t devtmpfs dev "$tree/dev" 2>/dev/null || mount --rbind /dev "$tree/dev"
         export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
         export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
     # shellcheck disable=SC2016
@@ -102,6 +104,7 @@ install_in() {
         chroot "$tree" apt-get $options --no-download install "$@"' - "$tree" "$options" "$@"
     rmdir "$tree/var/cache/debs"
     end "$tree"
+    exec 8>&-
 }
 
 # The tree of the base packages, in the directory $1.
@@ -138,11 +141,15 @@ set_up() {
         console-getty.service dpkg-db-backup.timer e2scrub_all.timer fstrim.timer
 }
 
-# Makes the tree $1 by the command that follows, unless it is there.
+# Makes the tree $1 by the command that follows, unless it is there. When it was used last is its
+# time of modification.
 cached() {
     local tree=$1
     shift
-    [ -d "$tree" ] && return
+    if [ -d "$tree" ]; then
+        touch "$tree"
+        return
+    fi
     exec 9>"$tree.lock"
     flock 9
     if [ ! -d "$tree" ]; then
@@ -155,6 +162,9 @@ cached() {
             exit 1
         fi
         sync -f "$cache"
+        # Of other versions of this script, say.
+        find "$cache" -mindepth 1 -maxdepth 1 -type d ! -name debs -mtime +14 \
+            -exec rm -rf --one-file-system {} +
         mv -T "$tree.new" "$tree"
     fi
     exec 9>&-

@@ -41,8 +41,12 @@ COMMIT
 
 /// A server whose rules from before are loaded at boot, in Debian's way.
 pub fn server() -> Spec {
-    Spec::debian()
-        .file("/etc/iptables/rules.v4", BEFORE_V4)
+    with_rules(Spec::debian())
+}
+
+/// The same of another system.
+pub fn with_rules(spec: Spec) -> Spec {
+    spec.file("/etc/iptables/rules.v4", BEFORE_V4)
         .file("/etc/iptables/rules.v6", BEFORE_V6)
         .enable("netfilter-persistent.service")
 }

@@ -7,6 +7,8 @@ fn a_machine_boots_reboots_and_is_reached_over_ssh() {
     let mut machine = Spec::debian().boot();
     machine.exec("systemctl is-system-running").exits(0);
     machine.ssh("cat /proc/1/comm").exits(0).says("systemd");
+    let cgroups = machine.exec("stat --file-system --format %T /sys/fs/cgroup");
+    cgroups.exits(0).says("cgroup2fs");
     machine
         .login("alice")
         .v6()

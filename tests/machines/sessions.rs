@@ -1,7 +1,7 @@
 //! Logins of a user who may use sudo, on a machine where logind kills what a logout leaves.
 
 use crate::lab::{Machine, Spec, eventually};
-use crate::rules::{bad, come_back, good, rules, server};
+use crate::rules::{bad, come_back, good, rules, server, with_rules};
 
 fn killing_server() -> Spec {
     let killing = "[Login]\nKillUserProcesses=yes\n";
@@ -78,21 +78,39 @@ fn a_login_is_told_what_is_pending_and_what_to_type() {
     machine.ended_with("committed", "");
 }
 
-#[test]
-fn good_rules_are_confirmed_from_a_second_login() {
-    let machine = killing_server().boot();
-    let good = good(&machine);
-    let apply = format!("sudo safe-apply --json --timeout 60 {good}");
-    let mut other = machine.login("alice").session();
-    let mut client = machine.login("alice").start(&apply);
+/// Good rules: no old connection confirms them, a new one does.
+#[track_caller]
+fn only_a_new_login_confirms(spec: Spec) -> Machine {
+    let machine = spec.boot();
+    let apply = format!("sudo safe-apply --json --timeout 300 {}", good(&machine));
+    let confirm = "sudo safe-apply confirm";
+    let alice = machine.login("alice");
+    let mut other = alice.session();
+    let (_master, shared) = alice.master("shared");
+    let mut client = alice.start(&apply);
     client.wait("live");
-    other.run("sudo safe-apply confirm").exits(5);
+    other.run(confirm).exits(5);
+    let over_the_shared = alice.clone().options(&["-S", &shared]);
+    over_the_shared.run(confirm).exits(5);
     machine.login("bob").run("safe-apply confirm").exits(1);
-    machine
-        .login("alice")
-        .run("sudo safe-apply confirm")
-        .exits(0);
+    alice.run(confirm).exits(0);
     client.ends().with(0, "committed");
     machine.ended_with("committed", "");
+    let from = machine.newest()["confirmed_from"].to_string();
+    assert!(from.contains("198.51.100.1"), "{from}");
     assert!(rules(&machine).contains("GOOD") && machine.can_login());
+    drop(other);
+    machine
+}
+
+#[test]
+fn good_rules_are_confirmed_from_a_second_login() {
+    only_a_new_login_confirms(killing_server());
+}
+
+#[test]
+fn good_rules_are_confirmed_from_a_second_login_where_sshd_is_split() {
+    let machine = only_a_new_login_confirms(with_rules(Spec::trixie()));
+    let _session = machine.login("alice").session();
+    machine.exec("pgrep sshd-session").exits(0);
 }

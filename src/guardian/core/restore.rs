@@ -2,6 +2,7 @@
 
 use super::Core;
 use crate::boot_state::Outcome;
+use crate::checkpoint::lost;
 use crate::guardian::boot_files::{self, noted_early};
 use crate::guardian::copies::unchanged_boot_files;
 use crate::guardian::finish;
@@ -52,6 +53,13 @@ impl Core {
             files = self.boot_files.roll_back_all(&self.transaction);
         }
         self.judge(restored, files)
+    }
+
+    /// After a reboot, where the network namespace of the change is gone with its rules.
+    pub fn restore_files(&mut self) -> (Event, Detail) {
+        self.announce_rollback();
+        let files = (self.boot_files).roll_back(&self.transaction, &self.meta.work);
+        self.judge(Restored::default(), files)
     }
 
     /// Announces the outcome that the transaction has come to.
@@ -125,6 +133,9 @@ impl Core {
                 changes: restored.drift.lines.clone(),
                 saved: saved.display().to_string(),
             });
+            for line in lost(&restored.drift.lines) {
+                self.warn(line);
+            }
         }
         if !files.drift.is_empty() {
             let saved = boot_files::replaced(&self.transaction);

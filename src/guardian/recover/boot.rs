@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 
 use super::Settled;
+use super::compiled::compiled;
 use crate::checkpoint;
 use crate::guardian::boot_files::BootFiles;
 use crate::guardian::copies::unchanged_boot_files;
@@ -12,7 +13,7 @@ use crate::guardian::restore;
 use crate::paths::Paths;
 use crate::protocol::Notice;
 use crate::system_log::SystemLog;
-use crate::transaction::store::{Meta, Work};
+use crate::transaction::store::Meta;
 use crate::transaction::{Reason, State, Store, Transaction, clock};
 
 /// Stands in the runtime directory while a second look is wanted in this boot;
@@ -31,6 +32,8 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
     let mut wanted = settled
         .iter()
         .any(|one| one.state.reason() == Some(Reason::Rebooted));
+    // Not at a later call in the same boot: somebody may have loaded the file since, and meant it.
+    let just_settled = |this: &Transaction| settled.iter().any(|one| one.id == this.id);
     let mut found = Vec::new();
     for transaction in store.list()?.into_iter().rev() {
         let (Ok(meta), Ok(Some(last))) = (transaction.meta(), transaction.last()) else {
@@ -41,8 +44,10 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
             State::RolledBack { .. } if last.boot_id != boot && unchanged_boot_file(&meta) => {
                 Cause::BootFile
             }
-            State::RolledBack { .. } if last.boot_id != boot && reloads(&transaction, &meta) => {
-                Cause::Command
+            State::RolledBack { .. }
+                if last.boot_id != boot && BootFiles::may_hold(&transaction, &meta.work) =>
+            {
+                Cause::SameState
             }
             State::RolledBack {
                 reason: Reason::Rebooted,
@@ -53,6 +58,15 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
                     Cause::Late
                 }
             }
+            // The host went down while the way back was being prepared: nothing had been touched,
+            // but the file was there already.
+            State::Abandoned {
+                reason: Reason::Rebooted | Reason::Terminated | Reason::GuardianLost,
+            } if (last.boot_id != boot || again || just_settled(&transaction))
+                && unchanged_boot_file(&meta) =>
+            {
+                Cause::BootFile
+            }
             State::Prepared
             | State::Armed
             | State::Applying
@@ -62,7 +76,7 @@ pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
             | State::RestoreFailed { .. }
             | State::Abandoned { .. } => continue,
         };
-        if let Some(one) = take_back(transaction, cause) {
+        if let Some(one) = take_back(transaction, &meta, cause) {
             found.push(one);
             break;
         }
@@ -85,23 +99,17 @@ fn mark(paths: &Paths) -> PathBuf {
 enum Cause {
     /// The rule file is what is loaded at boot.
     BootFile,
-    /// The command has loaded what the boot loads, too.
-    Command,
+    /// The command has loaded what the boot loads, or others have saved the rules.
+    SameState,
     /// Something loads them late.
     Late,
 }
 
-/// Whether what a command has loaded may be what is loaded at boot, and nobody has changed that
-/// since the rollback.
-fn reloads(transaction: &Transaction, meta: &Meta) -> bool {
-    matches!(meta.work, Work::Command) && BootFiles::unchanged_since(transaction)
-}
-
 /// Restores the checkpoint where the rules of `transaction` are live; what came of it.
-fn take_back(transaction: Transaction, cause: Cause) -> Option<Settled> {
+fn take_back(transaction: Transaction, meta: &Meta, cause: Cause) -> Option<Settled> {
     // What was never known in full cannot be told from what is live.
     let before = checkpoint::load(&transaction.checkpoint()).ok()?;
-    let applied = checkpoint::load(&transaction.applied()).ok()?;
+    let applied = compiled(&transaction, meta, &before)?;
     let boot_file = cause == Cause::BootFile;
     let restored = restore::roll_back_if_live(&transaction, &before, &applied, boot_file);
     let reason = Reason::Rebooted;
@@ -118,8 +126,8 @@ fn take_back(transaction: Transaction, cause: Cause) -> Option<Settled> {
             Cause::BootFile => {
                 ", for the file still holds them; the rules from before it are live again. Put the file right"
             }
-            Cause::Command => {
-                ", for what the command loaded is what is loaded at boot; the rules from before it are live again. Put right what is loaded"
+            Cause::SameState => {
+                ", for some file that is loaded at boot holds them; the rules from before it are live again. Put the file right"
             }
             Cause::Late => {
                 ", by something that starts late; the rules from before it are live again"

@@ -11,17 +11,35 @@ use super::own;
 #[derive(Debug)]
 pub struct Cgroup(PathBuf);
 
-impl Cgroup {
-    /// One in the hierarchy that systemd uses: the unified one where it is alone, else the one
+/// The cgroups of a machine, one in each hierarchy that systemd uses: machines that share one would
+/// kill each other's services.
+#[derive(Debug)]
+pub struct MachineCgroups(Vec<Cgroup>);
+
+impl MachineCgroups {
+    /// The unified hierarchy; where there are others, it may be missing or stand beside the one
     /// that is named after systemd (cgroups(7)).
-    pub fn for_systemd() -> Self {
+    pub fn new() -> Self {
         if unified() {
-            Self::new("/sys/fs/cgroup", "0::")
-        } else {
-            Self::new("/sys/fs/cgroup/systemd", ":name=systemd:")
+            return Self(vec![Cgroup::new("/sys/fs/cgroup", "0::")]);
         }
+        let mut all = vec![Cgroup::new("/sys/fs/cgroup/systemd", ":name=systemd:")];
+        if Path::new("/sys/fs/cgroup/unified").exists() {
+            all.push(Cgroup::new("/sys/fs/cgroup/unified", "0::"));
+        }
+        Self(all)
     }
 
+    /// New cgroups below, for one boot: what the last boot left does not count.
+    pub fn fresh(&self, name: &str) -> Vec<PathBuf> {
+        let fresh = self.0.iter().map(|cgroup| cgroup.path().join(name));
+        fresh
+            .inspect(|path| fs::create_dir(path).unwrap())
+            .collect()
+    }
+}
+
+impl Cgroup {
     /// One that limits memory.
     pub fn for_memory() -> Self {
         if unified() {
@@ -53,13 +71,6 @@ impl Cgroup {
     /// Its directory.
     pub fn path(&self) -> &Path {
         &self.0
-    }
-
-    /// A new cgroup below, for one boot: what the last boot left does not count.
-    pub fn fresh(&self, name: &str) -> PathBuf {
-        let path = self.0.join(name);
-        fs::create_dir(&path).unwrap();
-        path
     }
 }
 

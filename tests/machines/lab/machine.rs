@@ -90,16 +90,16 @@ impl Machine {
     }
 
     fn nspawn_command(&self, socket: &std::path::Path) -> Command {
-        let cgroup = self.place.cgroup.fresh(&format!("boot{}", self.boots));
+        let cgroups = self.place.cgroups.fresh(&format!("boot{}", self.boots));
+        let enter = cgroups
+            .iter()
+            .map(|path| format!("echo 0 >'{}/cgroup.procs' && ", path.display()));
+        let enter = enter.collect::<String>() + "exec systemd-nspawn \"$@\"";
         let console = fs::File::create(self.place.file(&format!("console{}", self.boots))).unwrap();
         let share = self.place.share();
         let mut command = self.place.around("bash");
         command
-            .args([
-                "-c",
-                "echo 0 >\"$0/cgroup.procs\" && exec systemd-nspawn \"$@\"",
-            ])
-            .arg(cgroup)
+            .args(["-c", &enter, "bash"])
             .args(["--quiet", "--boot", "--machine=machine", "--directory"])
             .arg(self.place.root())
             .args(["--register=no", "--keep-unit", "--link-journal=no"])
@@ -109,6 +109,8 @@ impl Machine {
             .arg("--capability=CAP_IPC_LOCK,CAP_SYSLOG")
             .arg(format!("--bind={}:{SHARE}", share.display()))
             .env("NOTIFY_SOCKET", socket)
+            // As Debian has it; newer systemds start with no other.
+            .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .stdin(Stdio::null())
             .stdout(console.try_clone().unwrap())
             .stderr(console);
@@ -119,11 +121,6 @@ impl Machine {
     #[track_caller]
     pub fn leader(&self) -> i32 {
         self.nspawn.as_ref().expect("the machine runs").leader
-    }
-
-    /// The number of its current boot, from 1.
-    pub fn boots(&self) -> u32 {
-        self.boots
     }
 
     /// Its root directory, to be used while it is down.

@@ -1,6 +1,7 @@
 //! Machines, and what a test does with them.
 
 mod cgroup;
+#[allow(dead_code)] // what only the tests in namespaces use
 #[path = "../../e2e/lab/client.rs"]
 mod client;
 #[path = "../../e2e/lab/command.rs"]
@@ -24,7 +25,6 @@ pub use machine::Machine;
 pub use place::{Place, SHARE};
 pub use product::install_files;
 pub use rootfs::layers;
-pub use session::Session;
 pub use spec::{Spec, write_below};
 pub use terminal::Terminal;
 

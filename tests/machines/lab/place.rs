@@ -9,20 +9,20 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::cgroup::Cgroup;
+use super::cgroup::MachineCgroups;
 use super::command::eventually;
 use super::{own, rootfs};
 
 /// Where the lab's directory is on the machine.
 pub const SHARE: &str = "/lab";
 
-/// Namespaces, a directory for files that both sides see, a cgroup, a disk.
+/// Namespaces, a directory for files that both sides see, cgroups, a disk.
 #[derive(Debug)]
 pub struct Place {
     dir: tempfile::TempDir,
     unshare: Child,
     holder: i32,
-    pub cgroup: Cgroup,
+    pub cgroups: MachineCgroups,
 }
 
 impl Place {
@@ -49,7 +49,7 @@ impl Place {
             dir,
             unshare,
             holder: 0,
-            cgroup: Cgroup::for_systemd(),
+            cgroups: MachineCgroups::new(),
         };
         eventually("the machine's surroundings are there", || {
             let ended = place.unshare.try_wait().unwrap();

@@ -28,6 +28,14 @@ impl Spec {
         }
     }
 
+    /// Debian 13 with safe-apply installed: its sshd is split into several programs.
+    pub fn trixie() -> Self {
+        Self {
+            suite: "trixie",
+            ..Self::debian()
+        }
+    }
+
     /// With further packages; the tree of each set of packages is built once and cached.
     pub fn packages(mut self, packages: &[&'static str]) -> Self {
         self.packages.extend(packages);

@@ -24,6 +24,9 @@ const FOUND_UNIT: &str = "[Unit]\nDefaultDependencies=no\nRequiresMountsFor=/var
     ExecStart=-/bin/cp -a /var/lib/safe-apply/transactions /run/found\n\n\
     [Install]\nWantedBy=multi-user.target\n";
 
+/// Side by side they can get into each other's way, which is not what is tested.
+const LOADERS_ORDER: &str = "[Unit]\nAfter=nftables.service\n";
+
 /// How the power goes.
 #[derive(Debug, Clone, Copy)]
 enum Way {
@@ -56,6 +59,10 @@ fn image() -> Image {
     install_files(image.files());
     image.program("/usr/local/sbin/story", include_str!("story.sh"));
     image.file("/etc/systemd/system/found.service", FOUND_UNIT);
+    image.file(
+        "/etc/systemd/system/netfilter-persistent.service.d/order.conf",
+        LOADERS_ORDER,
+    );
     for unit in [
         "found.service",
         "netfilter-persistent.service",

@@ -30,12 +30,16 @@ count </etc/nftables.conf | say file-native
 
 # As the last boot left it, before recover looked at it.
 for dir in /run/found/*/; do
-    printf '@@ found %s %s\n' "$(basename "$dir")" "$(tr -d '\0' <"$dir/journal" 2>/dev/null | tail -n 1 | cut -c 10-)"
+    checkpoint=false
+    [ -e "$dir/checkpoint" ] && checkpoint=true
+    printf '@@ found %s %s %s\n' "$(basename "$dir")" "$checkpoint" \
+        "$(tr -d '\0' <"$dir/journal" 2>/dev/null | tail -n 1 | cut -c 10-)"
 done | tail -n 1
 systemctl show -p Result -p ExecMainStatus -p ActiveState safe-apply-recover.service | say recover
 journalctl --boot --output cat --unit safe-apply-recover.service 2>&1 | say recover-said
 for unit in netfilter-persistent nftables; do
     systemctl is-active "$unit.service" | say "$unit"
+    journalctl --boot --output cat --unit "$unit.service" 2>&1 | say "$unit-said"
 done
 safe-apply status --json | say status
 safe-apply history --json | say history

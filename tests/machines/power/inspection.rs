@@ -36,6 +36,16 @@ struct Count {
     rules: BTreeMap<u32, u32>,
 }
 
+/// A transaction before `recover` has looked at it; all empty where there was none.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub id: String,
+    /// Whether the checkpoint had been written.
+    pub checkpoint: bool,
+    /// The last one in the journal.
+    pub state: Option<String>,
+}
+
 /// Everything.
 #[derive(Debug)]
 pub struct Inspection {
@@ -79,15 +89,21 @@ impl Inspection {
         }
     }
 
-    /// The newest transaction and the state in its journal as the boot found it, if it had one.
-    pub fn found(&self) -> (String, Option<String>) {
+    /// The newest transaction as the boot found it.
+    pub fn found(&self) -> Found {
         let Some(text) = self.values.get("found") else {
-            return (String::new(), None);
+            return Found::default();
         };
-        let (id, record) = text.split_once(' ').unwrap_or((text, ""));
+        let mut words = text.splitn(3, ' ');
+        let mut word = || words.next().unwrap_or_default();
+        let (id, checkpoint, record) = (word().to_owned(), word() == "true", word());
         let record: Option<Value> = serde_json::from_str(record).ok();
         let state = record.and_then(|record| Some(record["state"]["name"].as_str()?.to_owned()));
-        (id.to_owned(), state)
+        Found {
+            id,
+            checkpoint,
+            state,
+        }
     }
 
     /// Past transactions: ID and outcome.

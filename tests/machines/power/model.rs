@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::inspection::{Holds, Inspection};
+use super::inspection::{Found, Holds, Inspection};
 use super::story::{Belief, Kind};
 
 /// What the machine is known to have.
@@ -49,9 +49,13 @@ impl Model {
         now: &Inspection,
     ) -> Result<Verdict, String> {
         let history = now.history();
-        let (id, found) = now.found();
+        let Found {
+            id,
+            checkpoint,
+            state,
+        } = now.found();
         let is_new = !self.history.contains_key(&id) && !id.is_empty();
-        let found = found.filter(|_| is_new);
+        let found = state.filter(|_| is_new);
         let outcome = if is_new {
             history.get(&id).cloned().ok_or("the history lacks it")?
         } else {
@@ -74,8 +78,8 @@ impl Model {
             self.iptables
         };
         let wanted = if committed { version } else { kept };
-        // Until safe-apply has read it, a file that was changed by hand is loaded as it is.
-        let unknown = kind.is_boot() && found.is_none();
+        // Until there is a way back, a file that was changed by hand is loaded as it is.
+        let unknown = kind.is_boot() && (found.is_none() || !checkpoint);
         let live = Live {
             iptables: if kind.is_native() {
                 self.iptables

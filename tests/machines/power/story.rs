@@ -48,11 +48,6 @@ impl Kind {
     pub const fn is_native(self) -> bool {
         matches!(self, Self::NativeKept | Self::NativeRefused)
     }
-
-    /// Whether somebody confirms.
-    pub const fn is_kept(self) -> bool {
-        matches!(self, Self::Kept | Self::BootKept | Self::NativeKept)
-    }
 }
 
 /// A line from the machine.

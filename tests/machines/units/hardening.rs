@@ -1,7 +1,7 @@
 //! Everything that a guardian does, done inside its unit with all its restrictions.
 
-use crate::lab::Machine;
-use crate::rules::{rules, server};
+use crate::lab::{Machine, Spec};
+use crate::rules::{rules, server, with_rules};
 
 use super::Guarded;
 
@@ -29,8 +29,8 @@ try chown alice /root/here
 echo "$SAFE_APPLY_OUTCOME" >>/root/hook.ran
 "#;
 
-fn guarded() -> Guarded {
-    let it = Guarded::new(server());
+fn guarded(spec: Spec) -> Guarded {
+    let it = Guarded::new(spec);
     it.machine.share_file("hook.sh", HOOK);
     it.machine
         .exec("install -m 0755 /lab/hook.sh /root/hook.sh")
@@ -49,8 +49,8 @@ fn hooks_ran(machine: &Machine, outcomes: &str) {
 
 const HOOKS: &str = "--on-commit /root/hook.sh --on-rollback /root/hook.sh";
 
-fn all_of_it(backend: &str, save: &str) {
-    let it = guarded();
+fn all_of_it(spec: Spec, backend: &str, save: &str) {
+    let it = guarded(spec);
     // Sets, and rules that match them.
     it.machine
         .exec(&format!(
@@ -113,12 +113,17 @@ impl Guarded {
 
 #[test]
 fn a_full_life_on_nf_tables() {
-    all_of_it("nft", "iptables-nft-save");
+    all_of_it(server(), "nft", "iptables-nft-save");
 }
 
 #[test]
 fn a_full_life_on_legacy_tables() {
-    all_of_it("legacy", "iptables-legacy-save");
+    all_of_it(server(), "legacy", "iptables-legacy-save");
+}
+
+#[test]
+fn a_full_life_under_a_newer_systemd() {
+    all_of_it(with_rules(Spec::trixie()), "nft", "iptables-nft-save");
 }
 
 #[test]

@@ -1,13 +1,21 @@
 //! A shutdown in the window rolls back while the network is still there, and before anybody
 //! else saves or removes rules.
 
-use crate::rules::server;
+use crate::lab::Spec;
+use crate::rules::{server, with_rules};
 
 use super::Guarded;
 
 /// An administrator who has rules saved at shutdown.
 const SAVES: &str = "[Service]\nExecStop=\nExecStop=/usr/sbin/netfilter-persistent save\n";
 const SAVING: &str = "/etc/systemd/system/netfilter-persistent.service.d/save.conf";
+
+/// Who must not stop before the guardian.
+const OTHERS: [&str; 3] = [
+    "Stopped target network.target",
+    "Stopping systemd-networkd.service",
+    "Stopping netfilter-persistent.service",
+];
 
 fn guarded() -> Guarded {
     Guarded::new(server().file(SAVING, SAVES))
@@ -16,22 +24,15 @@ fn guarded() -> Guarded {
 impl Guarded {
     /// In the journal of `boot`, the guardian has stopped before the others begin to.
     #[track_caller]
-    fn stopped_first(&self, boot: i32) {
-        let journal = self
-            .machine
-            .exec(&format!("journalctl --no-pager -b {boot} -o cat _PID=1"))
-            .exits(0)
-            .out;
+    fn stopped_before(&self, others: &[&str], boot: i32) {
+        let command = format!("journalctl --sync; journalctl --no-pager -b {boot} -o cat _PID=1");
+        let journal = self.machine.exec(&command).exits(0).out;
         let line = |text: &str| {
             let found = journal.lines().position(|line| line.starts_with(text));
             found.unwrap_or_else(|| panic!("no {text:?}:\n{journal}"))
         };
         let guardian = line("Stopped safe-apply-guardian@");
-        for other in [
-            "Stopped target network.target",
-            "Stopping systemd-networkd.service",
-            "Stopping netfilter-persistent.service",
-        ] {
+        for other in others {
             assert!(guardian < line(other), "{other}:\n{journal}");
         }
     }
@@ -58,7 +59,7 @@ fn the_network_is_there_until_the_rollback_is_done() {
     it.machine.reboot();
     drop(pending.client);
     assert_eq!(it.machine.exec("cat /root/seen").out, "reached\n0\n");
-    it.stopped_first(-1);
+    it.stopped_before(&OTHERS, -1);
     it.saved_no_mistake();
     it.is_as_before();
     it.machine
@@ -77,7 +78,7 @@ fn a_guardian_that_is_killed_at_shutdown_leaves_no_mistake_to_be_saved() {
     let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
     it.machine.reboot();
     drop(pending.client);
-    it.stopped_first(-1);
+    it.stopped_before(&OTHERS, -1);
     it.saved_no_mistake();
     it.is_as_before();
     it.machine.ended_with("rolled_back", "guardian_lost");
@@ -92,7 +93,23 @@ fn the_rescue_target_rolls_back_too() {
         .exits(0);
     it.becomes(&pending.unit, "ActiveState", "inactive");
     it.becomes("netfilter-persistent.service", "ActiveState", "inactive");
-    it.stopped_first(0);
+    it.stopped_before(&["Stopping netfilter-persistent.service"], 0);
     it.saved_no_mistake();
     it.machine.ended_with("rolled_back", "terminated");
+}
+
+/// The kernel goes on with its rules; everything else is started anew (systemd 254 and later).
+#[test]
+fn a_soft_reboot_rolls_back_too() {
+    let it = Guarded::new(with_rules(Spec::trixie()));
+    let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
+    it.machine.exec("systemctl --no-block soft-reboot").exits(0);
+    it.machine
+        .eventually("[ \"$(systemctl show -P SoftRebootsCount)\" = 1 ] && systemctl is-active -q multi-user.target");
+    it.is_as_before();
+    it.machine.ended_with("rolled_back", "terminated");
+    it.machine
+        .exec(&format!("journalctl SAFE_APPLY_TRANSACTION={}", pending.id))
+        .exits(0)
+        .says("Rolled back (the guardian was told to stop)");
 }

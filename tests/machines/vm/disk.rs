@@ -5,7 +5,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use super::image::must;
@@ -86,10 +86,5 @@ impl Disk {
             }
         }
         cut
-    }
-
-    /// The file that holds it.
-    pub fn path(&self) -> &Path {
-        &self.path
     }
 }

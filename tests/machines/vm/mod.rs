@@ -13,6 +13,6 @@ mod random;
 mod write_log;
 
 pub use disk::{Disk, Fate};
-pub use image::{Filesystem, Image};
+pub use image::{Filesystem, Image, must};
 pub use qemu::{Hardware, Vm};
 pub use random::{Random, seed};
