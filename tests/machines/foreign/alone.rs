@@ -1,6 +1,7 @@
 //! The binary, copied alone.
 
 use super::{Foreign, built};
+use crate::lab::SHARE;
 use crate::rules::{bad, come_back, good, rules, server};
 
 #[test]
@@ -120,7 +121,9 @@ fn under_systemd_it_makes_its_own_unit() {
     let copy = machine.share().join("safe-apply");
     std::fs::copy(built("SAFE_APPLY_STATIC"), copy).unwrap();
     machine
-        .exec("install /lab/safe-apply /usr/local/bin/safe-apply")
+        .exec(&format!(
+            "install {SHARE}/safe-apply /usr/local/bin/safe-apply"
+        ))
         .exits(0);
     let bad = bad(&machine);
     let apply = format!("safe-apply --json --force --timeout 10 {bad}");
