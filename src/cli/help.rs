@@ -68,7 +68,7 @@ Files:
   /etc/safe-apply.toml     group: whose members may confirm; history: how many past
                            transactions are kept; require: what has to be open
   /var/lib/safe-apply/     transactions and their checkpoints
-  /run/safe-apply/         lock and control socket
+  /run/safe-apply/         lock, control socket, what logins are told
 
 Environment:
   SAFE_APPLY_CONFIG        another configuration file

@@ -69,19 +69,18 @@ pub fn words(notice: &LoginNotice, boot_id: &str, now_ms: u64, viewer: Viewer) -
     let rebooted = notice.boot_id != boot_id;
     match &notice.state {
         State::RolledBack { .. } => vec![
-            format!(
-                "{change} was rolled back{reason}: the rules from before it came back. Details:"
-            ),
+            format!("{change} was rolled back{reason}."),
+            "The new rules are no longer live. Details:".to_owned(),
             details,
         ],
         State::Abandoned { .. } => vec![
-            format!("{change} was given up{reason}: the rules were not touched. Details:"),
+            format!("{change} was given up{reason}."),
+            "The rules were not touched. Details:".to_owned(),
             details,
         ],
         State::RestoreFailed { .. } => vec![
-            format!(
-                "THE ROLLBACK IS INCOMPLETE: {change}{reason} could not be taken back in full. To try again, type:"
-            ),
+            format!("THE ROLLBACK IS INCOMPLETE: {change}{reason} is not taken back in full."),
+            "To try again, type:".to_owned(),
             viewer.root("recover"),
         ],
         State::Prepared
@@ -92,9 +91,8 @@ pub fn words(notice: &LoginNotice, boot_id: &str, now_ms: u64, viewer: Viewer) -
             if rebooted =>
         {
             vec![
-                format!(
-                    "{change} was pending when the host was rebooted, and is not settled yet. To settle it, type:"
-                ),
+                format!("{change} was pending when the host was rebooted."),
+                "It is not settled yet. To settle it, type:".to_owned(),
                 viewer.root("recover"),
             ]
         }
@@ -112,21 +110,20 @@ fn awaiting(notice: &LoginNotice, change: &str, now_ms: u64, viewer: Viewer) -> 
     if now_ms < deadline_ms {
         let left = (deadline_ms - now_ms).div_ceil(1000);
         return vec![
+            format!("{change} is live but NOT confirmed:"),
             format!(
-                "{change} is live but NOT confirmed; it is rolled back in {left} s. This login got in; to keep the new rules, type:"
+                "it is rolled back in {left} s. This login got in; to keep the new rules, type:"
             ),
             viewer.confirm(),
         ];
     }
+    let late = format!("{change} was not confirmed in time");
     if now_ms < deadline_ms + OVERDUE_MS {
-        return vec![format!(
-            "{change} was not confirmed in time and is being rolled back."
-        )];
+        return vec![format!("{late} and is being rolled back.")];
     }
     vec![
-        format!(
-            "{change} was not confirmed in time, but nobody has rolled it back. To settle it, type:"
-        ),
+        format!("{late}, but nobody has rolled it back."),
+        "To settle it, type:".to_owned(),
         viewer.root("recover"),
     ]
 }

@@ -195,3 +195,21 @@ fn an_upgrade_keeps_settings_and_a_disabled_unit() {
         .exec("systemctl is-enabled safe-apply-recheck.service")
         .exits(1);
 }
+
+#[test]
+fn a_purge_spares_the_pending_change_of_another_copy() {
+    let (machine, package) = bare();
+    let steps = format!(
+        "dpkg -i {package} && cp /usr/bin/safe-apply /usr/local/bin/ && dpkg -r safe-apply"
+    );
+    machine.exec(&steps).exits(0);
+    let good = good(&machine);
+    let client = live(&machine, "--timeout 60", &good);
+    machine
+        .exec("dpkg -P safe-apply")
+        .exits(0)
+        .says("/var/lib/safe-apply stays");
+    machine.ssh("safe-apply confirm").exits(0);
+    client.ends().with(0, "committed");
+    machine.ended_with("committed", "");
+}

@@ -1,6 +1,8 @@
 //! The binary, copied alone.
 
-use super::Foreign;
+use super::{Foreign, built};
+use crate::lab::SHARE;
+use crate::rules::{bad, come_back, good, rules, server};
 
 #[test]
 fn it_runs_where_there_is_no_library_and_no_tool() {
@@ -110,4 +112,37 @@ fn the_confirming_group_is_found_in_the_file() {
     assert_ne!(refused.code, 0, "{refused:?}");
     foreign.run("safe-apply rollback").exits(0);
     client.ends().with(4, "rolled_back");
+}
+
+#[test]
+fn under_systemd_it_makes_its_own_unit() {
+    let machine = server().without_product().boot();
+    let before = rules(&machine);
+    let copy = machine.share().join("safe-apply");
+    std::fs::copy(built("SAFE_APPLY_STATIC"), copy).unwrap();
+    machine
+        .exec(&format!(
+            "install {SHARE}/safe-apply /usr/local/bin/safe-apply"
+        ))
+        .exits(0);
+    let bad = bad(&machine);
+    let apply = format!("safe-apply --json --force --timeout 10 {bad}");
+    let mut client = machine.login("root").start(&apply);
+    client.wait("live");
+    let unit = machine.guardian_unit();
+    assert!(unit.starts_with("safe-apply-guardian-2"), "{unit}");
+    machine
+        .exec(&format!("systemctl kill -s KILL {unit}"))
+        .exits(0);
+    come_back(&machine, &before);
+    client.ends().with(3, "rolled_back");
+    let good = good(&machine);
+    let apply = format!("sudo safe-apply --json --timeout 60 {good}");
+    let mut client = machine.login("alice").start(&apply);
+    client.wait("live");
+    machine
+        .login("alice")
+        .run("sudo safe-apply confirm")
+        .exits(0);
+    client.ends().with(0, "committed");
 }

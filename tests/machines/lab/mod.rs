@@ -22,7 +22,7 @@ pub use cgroup::{Cgroup, unified};
 pub use client::Client;
 pub use command::{Output, comes_true, eventually, run};
 pub use machine::Machine;
-pub use place::{Place, SHARE};
+pub use place::Place;
 pub use product::install_files;
 pub use rootfs::layers;
 pub use spec::{Spec, write_below};
