@@ -156,7 +156,12 @@ cached() {
         rm -rf --one-file-system "$tree.new"
         mkdir "$tree.new"
         chmod 0755 "$tree.new"
-        if ! ("$@") >"$tree.log" 2>&1; then
+        # Not as a condition: in one, bash would go on after commands that fail.
+        set +e
+        (set -e; "$@") >"$tree.log" 2>&1
+        local status=$?
+        set -e
+        if [ "$status" -ne 0 ]; then
             tail -n 40 "$tree.log" >&2
             echo "rootfs.sh: $tree could not be built; all of what was said: $tree.log" >&2
             exit 1
@@ -172,7 +177,6 @@ cached() {
 
 # The upper directory of packages over the base $1, in the directory $2.
 build_layer() {
-    set -e
     local base=$1 upper=$2 scratch
     shift 2
     scratch=$(mktemp -d "$cache/scratch.XXXXXX")
@@ -183,13 +187,8 @@ build_layer() {
     rm -rf --one-file-system "$scratch"
 }
 
-build_base_strictly() {
-    set -e
-    build_base "$@"
-}
-
 base=$cache/$suite-$(key "${base_packages[@]}")
-cached "$base" build_base_strictly "$base.new"
+cached "$base" build_base "$base.new"
 if [ $# -eq 0 ]; then
     echo "$base"
     exit

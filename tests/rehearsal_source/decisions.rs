@@ -93,7 +93,7 @@ fn a_host_that_has_a_name_may_make_any_number_of_rules() {
     // Nor does it stand for what was there before, even if nobody says that something was.
     let before = ["iptables-nft -A INPUT -s 127.0.0.9 -j DROP"];
     let at = (&part, "INPUT", Some(1));
-    let of = load_and_tell(&before, ("rules", text), at, (4, 0), true);
+    let of = load_and_tell(&before, ("rules", text), at, (all + 1, 0), true);
     assert_eq!(
         (of.line, of.text.as_str()),
         (None, "-A INPUT -s 127.0.0.9/32 -j DROP")

@@ -22,6 +22,7 @@ pub use cgroup::{Cgroup, unified};
 pub use client::Client;
 pub use command::{Output, comes_true, eventually, run};
 pub use machine::Machine;
+pub use own::sweep;
 pub use place::Place;
 pub use product::install_files;
 pub use rootfs::layers;

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Once;
 
+use super::cgroup::MachineCgroups;
+
 const PREFIX: &str = "safe-apply-machines-";
 
 /// The start of a name that belongs to this process.
@@ -13,14 +15,20 @@ pub fn prefix() -> String {
     format!("{PREFIX}{pid}-{}-", start_time(pid).unwrap())
 }
 
+/// Removes what runs have left that are dead now.
+pub fn sweep() {
+    for path in left_in(&std::env::temp_dir()) {
+        // Somebody else may be faster.
+        let _ = fs::remove_dir_all(path);
+    }
+    // Making one removes those of the dead beside it.
+    drop(MachineCgroups::new());
+}
+
 /// A directory that is removed when dropped, or by the next run.
 pub fn directory() -> tempfile::TempDir {
     static SWEPT: Once = Once::new();
-    SWEPT.call_once(|| {
-        for path in left_in(&std::env::temp_dir()) {
-            let _ = fs::remove_dir_all(path);
-        }
-    });
+    SWEPT.call_once(sweep);
     tempfile::Builder::new()
         .prefix(&prefix())
         .tempdir()

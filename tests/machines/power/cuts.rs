@@ -17,7 +17,7 @@ const CUTS_SLOW: usize = 40;
 /// XFS is never smaller than 300 MiB; the tree has 350.
 const DISK_MIB: u32 = 1000;
 /// No phase takes as long.
-const PHASE_MAX: Duration = Duration::from_secs(120);
+const PHASE_MAX: Duration = Duration::from_secs(300);
 /// Copies what safe-apply left before it is looked at.
 const FOUND_UNIT: &str = "[Unit]\nDefaultDependencies=no\nRequiresMountsFor=/var/lib/safe-apply\n\
     After=local-fs.target\n\
