@@ -23,7 +23,7 @@ pub use client::Client;
 pub use command::{Output, comes_true, eventually, run};
 pub use machine::Machine;
 pub use own::sweep;
-pub use place::Place;
+pub use place::{Place, SHARE};
 pub use product::install_files;
 pub use rootfs::layers;
 pub use spec::{Spec, write_below};
