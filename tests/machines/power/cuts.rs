@@ -101,9 +101,10 @@ impl Bench {
     /// One change, one cut, one boot, one verdict.
     fn cut(&mut self, mut vm: Vm, number: usize) -> Vm {
         let version = u32::try_from(number).unwrap() + 2;
-        let kind = KINDS[(number + self.random.below(KINDS.len())) % KINDS.len()];
         let phase = PHASES[number % PHASES.len()];
-        let way = match number % 4 {
+        let kind = self.kind(phase);
+        // Each phase meets each way: the turn moves on with every round of phases.
+        let way = match (number + number / PHASES.len()) % 4 {
             1 => Way::Cut(Fate::Lost),
             3 => Way::Cut(Fate::Random),
             _ => Way::Reset,
@@ -131,6 +132,15 @@ impl Bench {
                 .exits(0);
         }
         vm
+    }
+
+    /// Any; where there is more to lose, every second time one that is confirmed.
+    fn kind(&mut self, phase: Phase) -> Kind {
+        let confirmed = phase >= Phase::Settle && self.random.coin();
+        let kinds: Vec<Kind> = (KINDS.into_iter())
+            .filter(|kind| kind.is_kept() || !confirmed)
+            .collect();
+        kinds[self.random.below(kinds.len())]
     }
 
     /// Begins a change and waits for a random moment of a phase.

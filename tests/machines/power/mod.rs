@@ -7,7 +7,7 @@
 //! of the cuts press the reset button, which costs what the kernel had not sent to the
 //! disk; the others also cost what the disk had not been told to flush.
 //!
-//! `SLOW=1` cuts 40 times instead of six; `SAFE_APPLY_SEED` gives other moments.
+//! `SLOW=1` cuts 40 times instead of eight; `SAFE_APPLY_SEED` gives other moments.
 
 mod cuts;
 mod inspection;

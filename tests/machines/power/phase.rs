@@ -18,19 +18,22 @@ pub enum Phase {
     Apply,
     /// The countdown.
     Wait,
-    /// Commit and persist, or rollback.
+    /// Confirmation and commit, or rollback.
     Settle,
+    /// It is settled; rules are persisted.
+    Finish,
     /// It is over.
     Afterwards,
 }
 
-pub const PHASES: [Phase; 7] = [
+pub const PHASES: [Phase; 8] = [
     Phase::Begin,
     Phase::Prepare,
     Phase::Arm,
     Phase::Apply,
     Phase::Wait,
     Phase::Settle,
+    Phase::Finish,
     Phase::Afterwards,
 ];
 
@@ -53,6 +56,7 @@ impl Phase {
                 "applying" => Some(Self::Apply),
                 "live" => Some(Self::Wait),
                 "rolling_back" => Some(Self::Settle),
+                "committed" | "rolled_back" => Some(Self::Finish),
                 _ => None,
             },
             Line::Other(_) => None,

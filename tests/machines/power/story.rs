@@ -39,6 +39,11 @@ impl Kind {
         }
     }
 
+    /// Whether somebody confirms.
+    pub const fn is_kept(self) -> bool {
+        matches!(self, Self::Kept | Self::BootKept | Self::NativeKept)
+    }
+
     /// Whether the candidate is the file that is loaded at boot.
     pub const fn is_boot(self) -> bool {
         matches!(self, Self::BootKept | Self::BootRefused)
