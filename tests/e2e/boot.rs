@@ -124,6 +124,29 @@ fn a_boot_file_that_was_only_being_prepared_does_not_survive_either(backend: Bac
     assert_same(&lab.rules(), &before);
 }
 
+#[test]
+fn a_boot_file_that_is_loaded_by_hand_after_the_boot_is_meant() {
+    let lab = Lab::with_rules(Backend::Nft);
+    lab.bad_v4();
+    lab.server("mkdir /etc/iptables; cp /run/lab/bad.v4 /etc/iptables/rules.v4")
+        .exits(0);
+    let mut client = lab.apply("--force --timeout 60 /etc/iptables/rules.v4");
+    client.wait("live");
+    lab.server("safe-apply rollback").exits(0);
+    client.ends().with(4, "rolled_back");
+    lab.reboot();
+    lab.load_before();
+    // Both looks at boot.
+    lab.server("safe-apply recover").exits(0);
+    lab.server("safe-apply recover").exits(0);
+    lab.server("iptables-restore /etc/iptables/rules.v4")
+        .exits(0);
+    lab.server("safe-apply recover")
+        .exits(0)
+        .says("Nothing was left behind");
+    assert!(lab.rules().contains("MISTAKE"));
+}
+
 fn what_was_confirmed_is_persisted_after_the_reboot(backend: Backend) {
     let lab = Lab::with_rules(backend);
     let files = format!(
@@ -189,7 +212,8 @@ fn what_was_confirmed_and_cannot_be_made_live_again_is_not_persisted_later() {
     lab.server("safe-apply recover")
         .exits(0)
         .says("could neither be made live again");
-    lab.server("safe-apply status").exits(0);
+    let later = lab.server("safe-apply status").exits(0).all();
+    assert!(!later.contains("left behind"), "{later}");
     assert_eq!(lab.server("cat /etc/iptables/rules.v4").out, written);
 }
 

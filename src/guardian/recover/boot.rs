@@ -19,6 +19,8 @@ use crate::transaction::{Reason, State, Store, Transaction, clock};
 /// Stands in the runtime directory while a second look is wanted in this boot;
 /// safe-apply-recheck.service starts only where it does.
 const LOOK_AGAIN: &str = "look-again";
+/// Holds the ID of the boot in which was looked last.
+const LOOKED: &str = "looked";
 
 /// At boot: a change that was rolled back must not be live because its rule file is still what
 /// this system loads at boot, or because its rules were loaded only after `recover`
@@ -29,6 +31,13 @@ const LOOK_AGAIN: &str = "look-again";
 pub fn boot_files(store: &Store, settled: &[Settled]) -> Result<Vec<Settled>> {
     let again = std::fs::remove_file(mark(store.paths())).is_ok();
     let boot = clock::boot_id()?;
+    let looked = store.paths().run.join(LOOKED);
+    if !again && std::fs::read_to_string(&looked).is_ok_and(|at| at == boot) {
+        // Whoever has loaded such rules since has meant it.
+        return Ok(Vec::new());
+    }
+    // Without it, there may be one look more.
+    let _ = std::fs::write(looked, &boot);
     let mut wanted = settled
         .iter()
         .any(|one| one.state.reason() == Some(Reason::Rebooted));
