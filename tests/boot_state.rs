@@ -266,6 +266,33 @@ fn a_file_that_is_mounted_over_is_written_in_place() {
 }
 
 #[test]
+fn a_full_disk_costs_nothing_of_what_is_there() {
+    use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+    let root = Root::new();
+    root.write("etc/nftables.d/a.nft", "");
+    let dir = root.at("etc/nftables.d");
+    // The mount is seen by one thread only, and gone with it.
+    std::thread::scope(|scope| {
+        let full = scope.spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+            let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+            mount_change("/", private).unwrap();
+            mount("tmpfs", &dir, "tmpfs", MountFlags::empty(), c"size=64k").unwrap();
+            let rules = dir.join("a.nft");
+            fs::write(&rules, "old\n".repeat(10_000)).unwrap();
+            let before = root.capture();
+            fs::write(&rules, "new\n").unwrap();
+            let filler = fs::File::create(dir.join("filler")).unwrap();
+            rustix::fs::fallocate(&filler, rustix::fs::FallocateFlags::empty(), 0, 50_000).unwrap();
+            let outcome = root.restore(&before, None);
+            assert_eq!(outcome.differences.len(), 1, "{outcome:?}");
+            assert_eq!(fs::read_to_string(&rules).unwrap(), "new\n");
+        });
+        full.join().unwrap();
+    });
+}
+
+#[test]
 fn it_is_read_back_from_disk_and_damage_is_noticed() {
     let root = Root::new();
     let state = root.capture();

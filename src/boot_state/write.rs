@@ -1,14 +1,16 @@
 //! Making one path what it was.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, lchown, symlink};
 use std::path::Path;
 
 use rustix::fs::{
-    AtFlags, CWD, Timespec, Timestamps, XattrFlags, llistxattr, lremovexattr, lsetxattr, utimensat,
+    AtFlags, CWD, FallocateFlags, OFlags, Timespec, Timestamps, XattrFlags, fallocate, llistxattr,
+    lremovexattr, lsetxattr, utimensat,
 };
+use rustix::io::Errno;
 
 use super::entry::{Content, Entry};
 
@@ -112,9 +114,25 @@ fn replace(path: &Path, entry: &Entry, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// The space is had before anything of the old content goes, and a symlink is not followed.
 fn overwrite(path: &Path, entry: &Entry, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)?;
+    let length = u64::try_from(bytes.len()).map_err(io::Error::other)?;
+    if length > 0 {
+        match fallocate(&file, FallocateFlags::KEEP_SIZE, 0, length) {
+            // Not every file system can promise space.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     file.write_all(bytes)?;
+    file.set_len(length)?;
     dress(path, entry)?;
     file.sync_all()
 }

@@ -82,6 +82,11 @@ pub fn settle_all(store: &Store, retry_failed: bool) -> Result<Vec<Settled>> {
         .rev()
         .find(|one| one.has_begun())
         .map(|one| one.id.clone());
+    let unrestored = if retry_failed {
+        unrestored(store)?
+    } else {
+        None
+    };
     for transaction in all {
         let records = match transaction.records() {
             Ok(records) => records,
@@ -93,13 +98,33 @@ pub fn settle_all(store: &Store, retry_failed: bool) -> Result<Vec<Settled>> {
         };
         let Some(last) = records.last() else { continue };
         let failed = matches!(last.state, State::RestoreFailed { .. });
-        if last.detail.finished && !(failed && retry_failed) {
+        // After a later change, what is live is that one's, and may have been confirmed.
+        let again = failed && unrestored.as_ref() == Some(&transaction.id);
+        if last.detail.finished && !again {
             continue;
         }
         settled.push(settle(store, transaction, last)?);
     }
     lock::forget(store.paths());
     Ok(settled)
+}
+
+/// The last transaction that did anything, if its rollback is incomplete.
+///
+/// # Errors
+/// When the transactions cannot be listed.
+pub fn unrestored(store: &Store) -> Result<Option<Id>> {
+    for transaction in store.list()?.into_iter().rev() {
+        match transaction.last() {
+            Ok(Some(last)) if matches!(last.state, State::Abandoned { .. }) => {}
+            Ok(Some(last)) if matches!(last.state, State::RestoreFailed { .. }) => {
+                return Ok(Some(transaction.id));
+            }
+            Ok(Some(_)) => return Ok(None),
+            Ok(None) | Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// What to do about a transaction of which nobody can tell how it ended.
@@ -145,8 +170,11 @@ fn settle(store: &Store, transaction: Transaction, last: &Record) -> Result<Sett
                     let forward = rebooted && is_here && core.meta.persist.is_some();
                     match forward.then(|| forward::bring_forward(&core)) {
                         None | Some(Ok(())) => finish::commit(&mut core, store.paths()),
-                        // What is live must not be taken for what was confirmed.
-                        Some(Err(error)) => not_kept = Some(error),
+                        // What is live must not be taken for what was confirmed, now or later.
+                        Some(Err(error)) => {
+                            finish::close(&mut core);
+                            not_kept = Some(error);
+                        }
                     }
                 }
                 Effect::FinishRollback => {

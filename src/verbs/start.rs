@@ -12,11 +12,11 @@ use crate::config::Config;
 use crate::connection::origin;
 use crate::exit::Exit;
 use crate::guardian::detach::{Busy, launch};
-use crate::guardian::recover::Survey;
+use crate::guardian::recover::{Survey, unrestored};
 use crate::netns::identity;
 use crate::rehearsal::{Asked, Wishes};
 use crate::transaction::store::{Meta, Persist, Work};
-use crate::transaction::{Id, State, Store, Transaction, clock};
+use crate::transaction::{Store, Transaction, clock};
 
 /// Version of the format of `meta.json`.
 const META_VERSION: u32 = 1;
@@ -48,21 +48,6 @@ pub fn clear_the_way(store: &Store, options: &Options) -> Result<Option<Exit>> {
         );
         refuse(options.json, Exit::Refused, &message)
     }))
-}
-
-/// The last transaction that did anything, if its rollback is incomplete.
-fn unrestored(store: &Store) -> Result<Option<Id>> {
-    for transaction in store.list()?.into_iter().rev() {
-        match transaction.last() {
-            Ok(Some(last)) if matches!(last.state, State::Abandoned { .. }) => {}
-            Ok(Some(last)) if matches!(last.state, State::RestoreFailed { .. }) => {
-                return Ok(Some(transaction.id));
-            }
-            Ok(Some(_)) => return Ok(None),
-            Ok(None) | Err(_) => {}
-        }
-    }
-    Ok(None)
 }
 
 /// Says whose change is pending, and how long it has left.

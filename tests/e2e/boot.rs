@@ -166,6 +166,33 @@ fn what_was_confirmed_is_persisted_after_the_reboot(backend: Backend) {
     assert_eq!(rules(&now), rules(&written));
 }
 
+#[test]
+fn what_was_confirmed_and_cannot_be_made_live_again_is_not_persisted_later() {
+    let lab = Lab::with_rules(Backend::Nft);
+    lab.server("mkdir /etc/iptables; iptables-save >/etc/iptables/rules.v4")
+        .exits(0);
+    let file = lab.file("n.v4", GOOD_V4);
+    let mut client = lab.apply(&format!("--persist --timeout 60 {file}"));
+    client.wait("live");
+    lab.ssh("safe-apply confirm").exits(0);
+    client.ends().with(0, "committed");
+    eventually("it is closed", || {
+        lab.server("test -e /run/safe-apply/*.journal").code != 0
+    });
+    let written = lab.server("cat /etc/iptables/rules.v4").out;
+    assert!(written.contains("GOODv4"));
+    lab.rewind("-1");
+    lab.server("rm /var/lib/safe-apply/transactions/*/applied")
+        .exits(0);
+    lab.reboot();
+    lab.load_before();
+    lab.server("safe-apply recover")
+        .exits(0)
+        .says("could neither be made live again");
+    lab.server("safe-apply status").exits(0);
+    assert_eq!(lab.server("cat /etc/iptables/rules.v4").out, written);
+}
+
 fn persist_writes_after_the_commit_and_keeps_a_backup(backend: Backend) {
     let lab = Lab::with_rules(backend);
     lab.server("mkdir /etc/iptables; echo '# precious' >/etc/iptables/rules.v4")

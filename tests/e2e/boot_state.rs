@@ -232,3 +232,38 @@ fn a_damaged_copy_of_the_files_is_never_a_rollback_that_succeeded() {
     assert_eq!(lab.newest()["outcome"], "restore_failed");
     assert_eq!(lab.tables(), before, "the rules are back all the same");
 }
+
+#[test]
+fn an_incomplete_rollback_is_not_tried_again_over_a_later_change() {
+    let lab = Lab::with_boot_files();
+    let mut client = lab.apply_command("--timeout 60", COMMAND);
+    client.wait("live");
+    lab.kill_safe_apply();
+    lab.server(
+        "cd /var/lib/safe-apply/transactions/*/ && cp boot-state /root/ &&
+         printf x | dd of=boot-state bs=1 seek=60 conv=notrunc",
+    )
+    .exits(0);
+    lab.server("safe-apply recover").exits(7);
+    lab.server("cp /root/boot-state /var/lib/safe-apply/transactions/*/")
+        .exits(0);
+
+    let later = "sh -c 'iptables -I INPUT -p tcp --dport 443 -j ACCEPT; \
+         iptables-save >/etc/iptables/rules.v4'";
+    let mut client = lab.apply_command("--force --timeout 60", later);
+    client.wait("live");
+    lab.ssh("safe-apply confirm").exits(0);
+    client.ends().with(0, "committed");
+    let (confirmed, files) = (lab.tables(), lab.boot_files());
+    lab.server("safe-apply recover").exits(0);
+    assert_eq!(lab.tables(), confirmed);
+    assert_eq!(lab.boot_files(), files);
+
+    lab.reboot();
+    lab.server("safe-apply recover --files").exits(0);
+    assert_eq!(lab.boot_files(), files);
+    lab.load("/etc/iptables/rules.v4");
+    lab.server("safe-apply recover").exits(0);
+    assert_eq!(lab.boot_files(), files);
+    assert!(lab.rules().contains("--dport 443"));
+}
