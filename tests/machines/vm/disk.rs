@@ -12,6 +12,9 @@ use super::image::must;
 use super::random::Random;
 use super::write_log;
 
+/// What a disk of today writes at once. With less, ext4 loses its superblock: it trusts in this.
+const SECTOR_BYTES: u64 = 4096;
+
 /// What becomes of sectors that were written and not flushed when the power goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -61,7 +64,7 @@ impl Disk {
 
     /// Writes to the disk what a power cut leaves.
     pub fn cut(&self, fate: Fate, random: &mut Random) -> Cut {
-        let (log, sector, entries) = write_log::open(&self.log());
+        let (log, entries) = write_log::open(&self.log());
         let disk = OpenOptions::new().write(true).open(&self.path).unwrap();
         let flushed = entries.iter().rposition(|entry| entry.flush).unwrap_or(0);
         let mut cut = Cut {
@@ -69,20 +72,26 @@ impl Disk {
             cached: 0,
             lost: 0,
         };
-        let mut bytes = vec![0; usize::try_from(sector).unwrap()];
+        let mut bytes = vec![0; usize::try_from(SECTOR_BYTES).unwrap()];
         for (index, entry) in entries.iter().enumerate() {
             let durable = index <= flushed || entry.fua;
-            for at in (0..entry.length).step_by(bytes.len()) {
+            let mut at = 0;
+            while at < entry.length {
+                // Up to the next boundary of the disk's.
+                let room = SECTOR_BYTES - (entry.offset + at) % SECTOR_BYTES;
+                let length = room.min(entry.length - at);
                 let stays = durable || {
                     cut.cached += 1;
                     fate == Fate::Random && random.coin()
                 };
                 if stays {
-                    log.read_exact_at(&mut bytes, entry.data + at).unwrap();
-                    disk.write_all_at(&bytes, entry.offset + at).unwrap();
+                    let bytes = &mut bytes[..usize::try_from(length).unwrap()];
+                    log.read_exact_at(bytes, entry.data + at).unwrap();
+                    disk.write_all_at(bytes, entry.offset + at).unwrap();
                 } else {
                     cut.lost += 1;
                 }
+                at += length;
             }
         }
         cut

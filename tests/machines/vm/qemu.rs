@@ -70,7 +70,7 @@ impl Vm {
             .stdout(Stdio::null())
             .stderr(File::create(&said).unwrap())
             .spawn()
-            .expect("qemu-system-x86_64 starts");
+            .expect("setpriv (util-linux) starts");
         let [qmp, agent] = sockets.map(|socket| {
             let mut stream = None;
             eventually("QEMU listens", || {
@@ -154,16 +154,11 @@ fn qemu(
     File::create(log).unwrap();
     let [qmp, agent] = sockets.each_ref().map(|path| path.display());
     let (copy, log, console) = (copy.display(), log.display(), console.display());
-    let mut command = Command::new("qemu-system-x86_64");
+    // It ends with this process, however that ends.
+    let mut command = Command::new("setpriv");
     command
-        .args([
-            "-accel",
-            "tcg,thread=multi",
-            "-cpu",
-            "max,la57=off",
-            "-smp",
-            "2",
-        ])
+        .args(["--pdeathsig", "KILL", "qemu-system-x86_64"])
+        .args(["-accel", "tcg,thread=multi", "-cpu", "Nehalem", "-smp", "2"])
         .args(["-m", &hardware.memory_mib.to_string()])
         .args(["-nodefaults", "-no-user-config", "-display", "none"])
         .arg("-kernel")

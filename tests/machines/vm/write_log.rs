@@ -32,7 +32,7 @@ pub struct Entry {
 ///
 /// # Errors
 /// When it cannot be read, is no such log, or records a discard, which the machine was not offered.
-pub fn read(log: &File) -> io::Result<(u64, Vec<Entry>)> {
+pub fn read(log: &File) -> io::Result<Vec<Entry>> {
     let number = |at: u64| -> io::Result<u64> {
         let mut bytes = [0; 8];
         log.read_exact_at(&mut bytes, at)?;
@@ -63,13 +63,12 @@ pub fn read(log: &File) -> io::Result<(u64, Vec<Entry>)> {
         });
         at += sector * (1 + sectors);
     }
-    Ok((sector, entries))
+    Ok(entries)
 }
 
 /// Opens the log at `path` and reads it.
-pub fn open(path: &Path) -> (File, u64, Vec<Entry>) {
+pub fn open(path: &Path) -> (File, Vec<Entry>) {
     let log = File::open(path).unwrap();
-    let (sector, entries) =
-        read(&log).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    (log, sector, entries)
+    let entries = read(&log).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    (log, entries)
 }
