@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt;
 use safe_apply::rehearsal::Protocol;
 
 use crate::lab::{Lab, device};
@@ -56,8 +57,20 @@ impl Session {
                 Front::Echo => Self::Echo(connect(lab, user, server, patience)?),
                 Front::Ssh => Self::Ssh(Shell::start(lab, user, server)),
             };
-            (session.types(patience) == Seen::Open).then_some(session)
+            let is_open = session.types(patience) == Seen::Open;
+            session.acknowledge();
+            is_open.then_some(session)
         })
+    }
+
+    /// Sends at once what the user's end would have acknowledged a moment later (`tcp(7)`,
+    /// `TCP_QUICKACK`): after a change, that alone could open what waits for the user.
+    fn acknowledge(&self) {
+        match self {
+            Self::Echo(stream) => sockopt::set_tcp_quickack(stream, true).unwrap(),
+            // That socket is ssh's own.
+            Self::Ssh(_) => {}
+        }
     }
 
     /// The user's port, where it is known.
