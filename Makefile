@@ -28,7 +28,7 @@ STATIC_TARGET ?= $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC = $(TARGET)/$(STATIC_TARGET)/$(BUILT)
 
 DEMO_NEEDS = ip iptables-nft nft ipset ssh sshd
-TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy tmux screen sudo systemd-analyze zsh fish
+TEST_NEEDS = $(DEMO_NEEDS) iptables-legacy mkfs.ext4 tmux screen sudo systemd-analyze zsh fish
 MACHINES_NEEDS = ip debootstrap systemd-nspawn ssh ssh-keygen qemu-system-x86_64 mke2fs mkfs.xfs
 BENCH_NEEDS = ip iptables-nft nft ipset
 

@@ -1,11 +1,17 @@
-//! Work that may block, on a thread of its own: who hands it over never waits for it.
+//! Work that may block, on a thread of its own: who hands it over does not wait for it, or not
+//! for long.
 
+use std::io;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 
 /// How many items wait at most; what comes beyond that is lost.
 const WAITING_MAX: usize = 256;
+/// How long a disk has for what nothing goes on without.
+pub const DISK_MAX: Duration = Duration::from_secs(15);
+/// How long it has for what can be done without.
+pub const DISK_BRIEF_MAX: Duration = Duration::from_secs(2);
 /// How long the last items may take when the owner goes.
 const FINISH_MAX: Duration = Duration::from_secs(1);
 
@@ -25,6 +31,8 @@ impl<T: Send + 'static> Aside<T> {
         // Where no thread can be had, the items are lost.
         let _ = thread::Builder::new().spawn(move || {
             waiting.into_iter().for_each(&mut attend);
+            // What it holds is let go before anybody hears of the end.
+            drop(attend);
             drop(end);
         });
         Self {
@@ -47,6 +55,33 @@ impl<T> Drop for Aside<T> {
         // It says nothing: it only ends, or hangs.
         let _ = self.ended.recv_timeout(FINISH_MAX);
     }
+}
+
+/// Does `work` on a thread of its own and waits for it until `limit` has passed. It goes on after
+/// that: a call into a file system that hangs cannot be taken back.
+///
+/// # Errors
+/// `TimedOut` when it has not come to an end by then; what the kernel says when there is no thread.
+pub fn within<T: Send + 'static>(
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (answer, answered) = sync_channel(1);
+    thread::Builder::new().spawn(move || {
+        // Nobody listens once the time is up.
+        let _ = answer.send(work());
+    })?;
+    answered.recv_timeout(limit).map_err(|_| overdue(limit))
+}
+
+/// What is said of a disk that does not answer.
+#[must_use]
+pub fn overdue(limit: Duration) -> io::Error {
+    let seconds = limit.as_secs();
+    io::Error::new(
+        io::ErrorKind::TimedOut,
+        format!("the disk has not answered for {seconds} seconds"),
+    )
 }
 
 #[cfg(test)]
@@ -73,6 +108,15 @@ mod tests {
         (0..WAITING_MAX * 3).for_each(|item| aside.hand(item));
         // Without the deadline this would never return: nobody lets go.
         drop(aside);
+        drop(let_go);
+    }
+
+    #[test]
+    fn what_takes_too_long_is_not_waited_for() {
+        assert_eq!(within(Duration::from_secs(60), || 7).unwrap(), 7);
+        let (let_go, held) = channel::<()>();
+        let late = within(Duration::from_millis(1), move || held.recv());
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(let_go);
     }
 }

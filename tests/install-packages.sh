@@ -10,7 +10,7 @@ package_of() {
         iptables-nft | iptables-legacy) echo iptables ;;
         nft) echo nftables ;;
         ip) echo iproute2 ;;
-        mke2fs) echo e2fsprogs ;;
+        mke2fs | mkfs.ext4) echo e2fsprogs ;;
         mkfs.xfs) echo xfsprogs ;;
         qemu-system-x86_64) echo qemu-system-x86 ;;
         ssh) echo openssh-client ;;

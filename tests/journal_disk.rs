@@ -1,21 +1,25 @@
-//! The journal on a disk that is full or read-only, from the start or later on.
+//! The journal on a disk that is full, read-only or hangs, from the start or later on.
 
 #![allow(clippy::unwrap_used)] // helpers of tests are not seen as tests
 
+mod frozen_disk;
 mod journal_common;
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::process::Command;
 
+use frozen_disk::{FREEZE, MAKE, thaw_later};
 use journal_common::{STATES, used, write};
 use safe_apply::transaction::State;
 use safe_apply::transaction::journal::{
     Detail, Durability, Error, Journal, Record, read, read_both,
 };
 
-/// Makes a small file system of its own for this thread, and enters it.
-fn on_small_disk(work: impl FnOnce(&Path) + Send) {
-    use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+/// Makes a directory on which this thread alone sees what it mounts.
+fn on_own_mounts(work: impl FnOnce(&Path) + Send) {
+    use rustix::mount::{MountPropagationFlags, mount_change};
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().to_owned();
     std::thread::scope(|scope| {
@@ -26,17 +30,18 @@ fn on_small_disk(work: impl FnOnce(&Path) + Send) {
                 MountPropagationFlags::PRIVATE | MountPropagationFlags::REC,
             )
             .unwrap();
-            mount(
-                "tmpfs",
-                &path,
-                "tmpfs",
-                MountFlags::empty(),
-                Some(c"size=512k"),
-            )
-            .unwrap();
             work(&path);
         });
         done.join().unwrap();
+    });
+}
+
+fn on_small_disk(work: impl FnOnce(&Path) + Send) {
+    use rustix::mount::{MountFlags, mount};
+    on_own_mounts(|path| {
+        let (kind, size) = ("tmpfs", Some(c"size=512k"));
+        mount(kind, path, kind, MountFlags::empty(), size).unwrap();
+        work(path);
     });
 }
 
@@ -137,5 +142,54 @@ fn a_record_that_does_not_count_leaves_nothing_behind() {
         let after = fs::read(&durable).unwrap();
         assert_eq!(after[..used(&before)], before[..used(&before)]);
         assert!(after[used(&before)..].iter().all(|byte| *byte == 0));
+    });
+}
+
+#[test]
+fn a_disk_that_hangs_holds_nothing_up() {
+    on_own_mounts(|path| {
+        let disk = path.join("disk");
+        let shown = disk.to_str().unwrap();
+        let shell = |script: &str| {
+            let done = Command::new("sh").args(["-c", script, shown]).status();
+            assert!(done.unwrap().success());
+        };
+        shell(MAKE);
+        let (durable, volatile) = (disk.join("journal"), path.join("copy"));
+        let mut journal = Journal::create(&durable, &volatile).unwrap();
+        write(&mut journal, &STATES[..4], Durability::Required).unwrap();
+        let thaw = thaw_later(Command::new("sh"), shown);
+        shell(&format!("{FREEZE} $0"));
+        let timed_out = |written: Result<(), Error>| match written {
+            Err(Error::Io { source, .. }) => assert_eq!(source.kind(), ErrorKind::TimedOut),
+            other => panic!("{other:?}"),
+        };
+        timed_out(write(
+            &mut journal,
+            &[State::Committed],
+            Durability::Required,
+        ));
+        assert_eq!(journal.last().unwrap().state, STATES[3]);
+        for state in &STATES[4..] {
+            let known = journal.last().unwrap().sequence;
+            let state = std::slice::from_ref(state);
+            timed_out(write(&mut journal, state, Durability::BestEffort));
+            assert_eq!(journal.last().unwrap().sequence, known + 1);
+        }
+        let states = |records: Vec<Record>| -> Vec<State> {
+            records.into_iter().map(|record| record.state).collect()
+        };
+        assert_eq!(states(read_both(&durable, &volatile).unwrap()), STATES);
+        // A successor gets no answer either, and goes on where this one was.
+        let heir = Journal::open(&durable, &volatile).unwrap();
+        assert_eq!(heir.last(), journal.last());
+        drop(thaw);
+        // One that was taken late and did not count is gone again.
+        let answered = (0..1000)
+            .position(|_| write(&mut journal, &STATES[5..], Durability::BestEffort).is_ok());
+        let taken = states(read(&durable).unwrap());
+        assert_eq!(taken[..STATES.len()], STATES);
+        assert_eq!(taken.len(), STATES.len() + answered.unwrap() + 1);
+        assert!(!taken.contains(&State::Committed));
     });
 }

@@ -4,10 +4,12 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::core::Core;
+use crate::aside::Aside;
 use crate::login_notice;
 use crate::protocol::{Announcement, Notice};
 use crate::system_log::SystemLog;
@@ -33,6 +35,8 @@ impl Core {
 #[derive(Debug)]
 pub struct Announcer {
     transaction: Transaction,
+    /// The event log, which is on a disk that may hang.
+    log: Aside<String>,
     lines: Vec<String>,
     watchers: Vec<UnboundedSender<String>>,
     system_log: SystemLog,
@@ -43,10 +47,12 @@ impl Announcer {
     /// Goes on with what an earlier guardian has announced.
     #[must_use]
     pub fn new(transaction: &Transaction, state: &State) -> Self {
-        let log = std::fs::read_to_string(transaction.file(LOG)).unwrap_or_default();
+        let path = transaction.file(LOG);
+        let before = std::fs::read_to_string(&path).unwrap_or_default();
         Self {
             transaction: transaction.clone(),
-            lines: log.lines().map(str::to_owned).collect(),
+            log: Aside::new(move |line: String| write(&path, &line)),
+            lines: before.lines().map(str::to_owned).collect(),
             watchers: Vec::new(),
             system_log: SystemLog::new(&transaction.id),
             state: state.name(),
@@ -69,14 +75,7 @@ impl Announcer {
         let Ok(line) = serde_json::to_string(&announcement) else {
             return;
         };
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .mode(0o600)
-            .open(self.transaction.file(LOG));
-        if let Ok(mut log) = log {
-            let _ = writeln!(log, "{line}");
-        }
+        self.log.hand(line.clone());
         self.watchers
             .retain(|watcher| watcher.send(line.clone()).is_ok());
         self.lines.push(line);
@@ -90,5 +89,17 @@ impl Announcer {
             }
         }
         self.watchers.push(watcher);
+    }
+}
+
+/// Appends `line` to the event log at `path`; a full disk costs the line.
+fn write(path: &Path, line: &str) {
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path);
+    if let Ok(mut log) = log {
+        let _ = writeln!(log, "{line}");
     }
 }

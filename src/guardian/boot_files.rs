@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use crate::aside::{DISK_BRIEF_MAX, DISK_MAX, within};
 use crate::boot_state::{self, Author, BootState, Outcome};
 use crate::paths::Paths;
 use crate::transaction::Transaction;
@@ -13,7 +14,7 @@ use crate::transaction::durable::write_durably;
 use crate::transaction::store::Work;
 
 /// What is known of one transaction.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct BootFiles {
     /// Before it.
     pub before: Option<BootState>,
@@ -90,6 +91,19 @@ impl BootFiles {
         outcome
     }
 
+    /// The same, given up where the disk hangs: it may be one that only the old rules let through.
+    #[must_use]
+    pub fn try_roll_back(&self, transaction: &Transaction, work: &Work) -> Outcome {
+        let (files, transaction, work) = (self.clone(), transaction.clone(), work.clone());
+        let done = within(DISK_MAX, move || files.roll_back(&transaction, &work));
+        done.unwrap_or_else(|error| Outcome {
+            differences: vec![format!(
+                "what is loaded at boot cannot be looked at: {error}"
+            )],
+            ..Outcome::default()
+        })
+    }
+
     /// Brings back all that differs: what was loaded at this boot was not confirmed.
     #[must_use]
     pub fn roll_back_all(&self, transaction: &Transaction) -> Outcome {
@@ -102,12 +116,14 @@ impl BootFiles {
 
     /// Writes down what is loaded at boot once the rollback has ended.
     pub fn note_after(&self, transaction: &Transaction) {
-        if let Some(before) = &self.before
-            && let Ok(now) = before.now()
-        {
-            // Without it, a later boot takes less for unconfirmed.
-            let _ = boot_state::save(&now, &transaction.boot_state_after());
-        }
+        let Some(before) = self.before.clone() else {
+            return;
+        };
+        let path = transaction.boot_state_after();
+        // Without it, a later boot takes less for unconfirmed.
+        let _ = within(DISK_BRIEF_MAX, move || {
+            before.now().map(|now| boot_state::save(&now, &path))
+        });
     }
 
     /// Whether what is loaded at boot may be the rules of `transaction`, which was rolled back:

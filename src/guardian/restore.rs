@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::aside::{DISK_BRIEF_MAX, within};
 use crate::checkpoint::{
     self, Direction, Drift, LOCK_WAIT_ROLLBACK, Look, Part, Snapshot, bring, touched,
 };
@@ -43,11 +44,13 @@ pub fn roll_back(
         .filter(|_| was_live)
         .map_or_else(Drift::default, |applied| look.drift(applied, &touched));
     touched.extend(left_over(&look.live));
-    if !drift.parts.is_empty() {
-        // Reported in any case; a full disk only costs the copy.
-        let _ = checkpoint::save(&look.live, &saved_drift(transaction));
-    }
+    let drifted = (!drift.parts.is_empty()).then(|| look.live.clone());
     let (differences, acted) = restore_parts(checkpoint, look, &touched);
+    if let Some(live) = drifted {
+        let path = saved_drift(transaction);
+        // Reported in any case; a disk that is full or hangs only costs the copy.
+        let _ = within(DISK_BRIEF_MAX, move || checkpoint::save(&live, &path));
+    }
     Restored {
         drift,
         differences,

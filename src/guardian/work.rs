@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::{boot_files, copies};
+use crate::aside::{DISK_MAX, within};
 use crate::boot_state::{self, BootState};
 use crate::candidate::{self, Candidate};
 use crate::checkpoint::{self, Direction, Failure, Part, Proof, Snapshot, bring, touched};
@@ -233,7 +234,8 @@ pub fn after_command(transaction: &Transaction, meta: &Meta, ready: &Ready) -> R
     let mut applied = settle(transaction, &ready.checkpoint, live, None)?;
     let mut written = Vec::new();
     if let Some(before) = &ready.boot_state {
-        let after = boot_files::keep_applied(transaction, before)?;
+        let (place, kept) = (transaction.clone(), before.clone());
+        let after = within(DISK_MAX, move || boot_files::keep_applied(&place, &kept))??;
         let files = boot_state::lines(before, &after);
         if applied.touched.is_empty() && !files.is_empty() {
             applied.warnings.push(ONLY_FILES.to_owned());
@@ -264,10 +266,16 @@ fn settle(
 ) -> Result<Applied> {
     // From here on a connection counts as new: not one moment earlier.
     let known = Known::record().context("the open connections cannot be listed")?;
-    write_durably(&transaction.known(), &serde_json::to_vec(&known)?)?;
-    if parts.is_none() {
-        checkpoint::save(&live, &transaction.applied())?;
-    }
+    let record = serde_json::to_vec(&known)?;
+    let snapshot = parts.is_none().then(|| live.clone());
+    let (known_at, applied_at) = (transaction.known(), transaction.applied());
+    // The new rules may have cut off the disk: then they go.
+    within(DISK_MAX, move || -> Result<()> {
+        write_durably(&known_at, &record)?;
+        snapshot.map_or(Ok(()), |live| {
+            checkpoint::save(&live, &applied_at).map_err(Into::into)
+        })
+    })??;
     let touched = parts.map_or_else(|| touched(checkpoint, Some(&live), &live), <[Part]>::to_vec);
     let changes = checkpoint.describe(&live, &touched);
     let warnings = match parts {

@@ -6,25 +6,22 @@
 //! directory that turns read-only. A last line that the disk took in part was
 //! never acted on; any other damage means a corrupt journal.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
 
 use super::clock;
 use super::machine::State;
 
+mod copy;
 mod read;
 
+use copy::Copy;
 pub use read::{parse, read, read_both};
 
 /// Version of the journal's format.
 pub const VERSION: u32 = 1;
-/// Space reserved for a journal, in bytes; some 500 states.
-const RESERVED_BYTES: u64 = 128 * 1024;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,19 +114,11 @@ pub enum Durability {
 /// The journal of one transaction, open for writing.
 #[derive(Debug)]
 pub struct Journal {
-    durable: io::Result<Copy>,
-    volatile: io::Result<Copy>,
+    durable: Copy,
+    volatile: Copy,
     path: PathBuf,
     volatile_path: PathBuf,
     records: Vec<Record>,
-}
-
-#[derive(Debug)]
-struct Copy {
-    file: File,
-    end: u64,
-    /// Lines that count, but that the disk has not taken yet.
-    owed: Vec<u8>,
 }
 
 impl Journal {
@@ -139,14 +128,15 @@ impl Journal {
     /// When either cannot be created and reserved in full.
     pub fn create(durable: &Path, volatile: &Path) -> Result<Self, Error> {
         let create = |path: &Path| {
-            Copy::create(path, b"").map_err(|source| Error::Io {
+            let (copy, made) = Copy::open(path, Vec::new(), Durability::Required);
+            made.map(|()| copy).map_err(|source| Error::Io {
                 path: path.to_owned(),
                 source,
             })
         };
         Ok(Self {
-            durable: Ok(create(durable)?),
-            volatile: Ok(create(volatile)?),
+            durable: create(durable)?,
+            volatile: create(volatile)?,
             path: durable.to_owned(),
             volatile_path: volatile.to_owned(),
             records: Vec::new(),
@@ -160,9 +150,11 @@ impl Journal {
     pub fn open(durable: &Path, volatile: &Path) -> Result<Self, Error> {
         let records = read_both(durable, volatile)?;
         let text: Vec<u8> = records.iter().flat_map(line).collect();
+        // Where that fails, each record that is appended says so.
+        let open = |path: &Path| Copy::open(path, text.clone(), Durability::BestEffort).0;
         Ok(Self {
-            durable: Copy::create(durable, &text),
-            volatile: Copy::create(volatile, &text),
+            durable: open(durable),
+            volatile: open(volatile),
             path: durable.to_owned(),
             volatile_path: volatile.to_owned(),
             records,
@@ -178,8 +170,8 @@ impl Journal {
     /// Appends a state and syncs it.
     ///
     /// # Errors
-    /// When the disk did not take the record. With [`Durability::Required`] the
-    /// state was not entered; else it counts for this boot all the same.
+    /// When the disk did not take the record, or does not answer. With [`Durability::Required`]
+    /// the state was not entered; else it counts for this boot all the same.
     pub fn append(
         &mut self,
         state: &State,
@@ -197,24 +189,27 @@ impl Journal {
             detail,
         };
         let text = line(&record);
-        let written = match &mut self.durable {
-            Ok(copy) => copy.append(&text, durability),
-            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        let written = match durability {
+            Durability::Required => {
+                let written = self.durable.append(&text, durability);
+                written.map_err(|source| self.error(source))?;
+                // The durable copy is the one that is answered for.
+                let _ = self.volatile.append(&text, Durability::BestEffort);
+                Ok(())
+            }
+            Durability::BestEffort => {
+                // First where it is quick: what counts in any case need not wait for the disk.
+                let _ = self.volatile.append(&text, durability);
+                self.durable.append(&text, durability)
+            }
         };
-        if written.is_err() && durability == Durability::Required {
-            return written.map_err(|source| self.error(source));
-        }
-        if let Ok(copy) = &mut self.volatile {
-            // The durable copy is the one that is answered for.
-            let _ = copy.append(&text, Durability::BestEffort);
-        }
         self.records.push(record);
         written.map_err(|source| self.error(source))
     }
 
     /// Removes the copy in the runtime directory, which is memory, once the disk holds all.
     pub fn retire(&self) {
-        if self.durable.as_ref().is_ok_and(|copy| copy.owed.is_empty()) {
+        if self.durable.is_complete() {
             // One that stays is removed with the transaction.
             let _ = std::fs::remove_file(&self.volatile_path);
         }
@@ -225,56 +220,6 @@ impl Journal {
             path: self.path.clone(),
             source,
         }
-    }
-}
-
-impl Copy {
-    /// Opens `path`, reserves its space and makes it hold `text` and nothing else.
-    fn create(path: &Path, text: &[u8]) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)?;
-        match fallocate(&file, FallocateFlags::empty(), 0, RESERVED_BYTES) {
-            // Filling it with NUL reserves the space where the file system cannot (NFS, FAT).
-            Ok(()) | Err(rustix::io::Errno::OPNOTSUPP) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let mut content = text.to_vec();
-        content.resize(text.len().max(RESERVED_BYTES as usize), 0);
-        file.write_all_at(&content, 0)?;
-        file.sync_all()?;
-        Ok(Self {
-            file,
-            end: text.len() as u64,
-            owed: Vec::new(),
-        })
-    }
-
-    /// Appends `text` after what is owed still, so that no number is left out.
-    fn append(&mut self, text: &[u8], durability: Durability) -> io::Result<()> {
-        let all = [&self.owed, text].concat();
-        let written = self.put(&all);
-        match (&written, durability) {
-            (Ok(()), _) => {
-                self.end += all.len() as u64;
-                self.owed.clear();
-            }
-            (Err(_), Durability::BestEffort) => self.owed = all,
-            // What does not count must not be found later; the same fault may forbid that too.
-            (Err(_), Durability::Required) => {
-                let _ = self.put(&vec![0; all.len()]);
-            }
-        }
-        written
-    }
-
-    fn put(&self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.end)?;
-        self.file.sync_data()
     }
 }
 

@@ -9,7 +9,6 @@ on_both_backends!(
     a_reboot_in_the_window_closes_the_transaction,
     an_unconfirmed_boot_file_does_not_survive_the_reboot,
     a_boot_file_that_was_only_being_prepared_does_not_survive_either,
-    what_was_confirmed_is_persisted_after_the_reboot,
     persist_writes_after_the_commit_and_keeps_a_backup,
 );
 
@@ -81,7 +80,7 @@ fn an_unconfirmed_boot_file_does_not_survive_the_reboot(backend: Backend) {
 impl Lab {
     /// Makes the journal of the newest transaction end after so many records, as if the host had
     /// gone down then.
-    fn rewind(&self, records: &str) {
+    pub fn rewind(&self, records: &str) {
         self.server(&format!(
             "set -e; cd /var/lib/safe-apply/transactions/; cd $(ls | tail -n 1)
              tr -d '\\0' <journal | head -n {records} >/tmp/journal; cat /tmp/journal >journal"
@@ -145,76 +144,6 @@ fn a_boot_file_that_is_loaded_by_hand_after_the_boot_is_meant() {
         .exits(0)
         .says("Nothing was left behind");
     assert!(lab.rules().contains("MISTAKE"));
-}
-
-fn what_was_confirmed_is_persisted_after_the_reboot(backend: Backend) {
-    let lab = Lab::with_rules(backend);
-    let files = format!(
-        "{} {}",
-        lab.file("n.v4", GOOD_V4),
-        lab.file("n.v6", GOOD_V6)
-    );
-    lab.server(
-        "set -e; mkdir /etc/iptables; iptables-save >/etc/iptables/rules.v4
-         ip6tables-save >/etc/iptables/rules.v6; cp -a /etc/iptables /root/",
-    )
-    .exits(0);
-    let mut client = lab.apply(&format!("--persist --timeout 60 {files}"));
-    client.wait("live");
-    lab.ssh("safe-apply confirm").exits(0);
-    client.ends().with(0, "committed");
-    eventually("it is closed", || {
-        lab.server("test -e /run/safe-apply/*.journal").code != 0
-    });
-    let live = lab.rules();
-    let written = lab.server("cat /etc/iptables/rules.v?").out;
-    // The host went down when one of the two files had been written.
-    lab.server("cp /root/iptables/rules.v6 /etc/iptables/")
-        .exits(0);
-    lab.rewind("-1");
-    lab.reboot();
-    lab.load("/etc/iptables/rules.v4");
-    assert!(lab.rules().contains("GOODv4"));
-    assert!(!lab.rules().contains("GOODv6"));
-    lab.server("safe-apply recover").exits(0);
-    assert_eq!(lab.newest()["outcome"], "committed");
-    assert_same(&lab.rules(), &live);
-    let rules = |text: &str| {
-        text.lines()
-            .filter(|line| !line.starts_with(['#', ':']))
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
-    let now = lab.server("cat /etc/iptables/rules.v?").out;
-    assert_eq!(rules(&now), rules(&written));
-}
-
-#[test]
-fn what_was_confirmed_and_cannot_be_made_live_again_is_not_persisted_later() {
-    let lab = Lab::with_rules(Backend::Nft);
-    lab.server("mkdir /etc/iptables; iptables-save >/etc/iptables/rules.v4")
-        .exits(0);
-    let file = lab.file("n.v4", GOOD_V4);
-    let mut client = lab.apply(&format!("--persist --timeout 60 {file}"));
-    client.wait("live");
-    lab.ssh("safe-apply confirm").exits(0);
-    client.ends().with(0, "committed");
-    eventually("it is closed", || {
-        lab.server("test -e /run/safe-apply/*.journal").code != 0
-    });
-    let written = lab.server("cat /etc/iptables/rules.v4").out;
-    assert!(written.contains("GOODv4"));
-    lab.rewind("-1");
-    lab.server("rm /var/lib/safe-apply/transactions/*/applied")
-        .exits(0);
-    lab.reboot();
-    lab.load_before();
-    lab.server("safe-apply recover")
-        .exits(0)
-        .says("could neither be made live again");
-    let later = lab.server("safe-apply status").exits(0).all();
-    assert!(!later.contains("left behind"), "{later}");
-    assert_eq!(lab.server("cat /etc/iptables/rules.v4").out, written);
 }
 
 fn persist_writes_after_the_commit_and_keeps_a_backup(backend: Backend) {

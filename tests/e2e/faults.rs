@@ -1,11 +1,13 @@
 //! A rollback needs neither a free lock, nor disk, nor PATH, nor tools that work.
 
-use crate::lab::{Backend, Lab, assert_same, eventually, on_both_backends};
+use crate::frozen_disk::{FREEZE, MAKE, thaw_later};
+use crate::lab::{Backend, Lab, assert_same, eventually, on_both_backends, run};
 
 on_both_backends!(
     a_legacy_lock_that_is_never_let_go,
     a_full_disk,
     a_disk_that_turns_read_only,
+    a_disk_that_hangs,
     an_empty_path,
 );
 
@@ -114,6 +116,42 @@ fn tools_that_break_while_nf_tables_rules_wait() {
     each("mount --bind /bin/false $(realpath $(command -v $tool))");
     client.ends().with(3, "rolled_back");
     each("umount $(realpath $(command -v $tool))");
+    assert_same(&lab.rules(), &before);
+}
+
+const STATE: &str = "/var/lib/safe-apply";
+
+fn a_disk_that_hangs(backend: Backend) {
+    let lab = Lab::with_rules(backend);
+    run(lab.outside().args(["-c", MAKE, STATE])).exits(0);
+    let thaw = thaw_later(lab.outside(), STATE);
+    let before = lab.rules();
+    let mut client = lab.apply(&format!("--force --timeout 2 {}", lab.bad_v4()));
+    client.wait("live");
+    lab.server(&format!("{FREEZE} {STATE}")).exits(0);
+    client.ends().with(3, "rolled_back");
+    assert_same(&lab.rules(), &before);
+    drop(thaw);
+    eventually("it is written down", || {
+        lab.newest()["outcome"] == "rolled_back"
+    });
+}
+
+/// As when the new rules cut off the storage that the host runs from.
+#[test]
+fn a_disk_that_hangs_with_the_new_rules() {
+    let lab = Lab::with_rules(Backend::Nft);
+    run(lab.outside().args(["-c", MAKE, STATE])).exits(0);
+    let before = lab.rules();
+    let _thaw = thaw_later(lab.outside(), STATE);
+    let command = format!("iptables -P INPUT DROP; {FREEZE} {STATE}");
+    let mut client = lab.login().start(&format!(
+        "safe-apply run --json --force --timeout 300 -- sh -c '{command}'"
+    ));
+    let begun = client.wait("rolling_back");
+    assert!(begun["error"].to_string().contains("has not answered"));
+    let back = client.wait("rolled_back");
+    assert_eq!(back["reason"], "apply_failed");
     assert_same(&lab.rules(), &before);
 }
 

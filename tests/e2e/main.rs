@@ -11,6 +11,7 @@
 
 mod apply;
 mod boot;
+mod boot_confirmed;
 mod boot_state;
 mod command;
 mod confirm;
@@ -21,6 +22,8 @@ mod deadline;
 mod drift;
 mod faults;
 mod flood;
+#[path = "../frozen_disk/mod.rs"]
+mod frozen_disk;
 mod lab;
 mod login_notice;
 mod refuse;

@@ -24,7 +24,7 @@ impl Core {
             None => no_checkpoint(),
         };
         // Rules first: they are what keeps people out.
-        let files = (self.boot_files).roll_back(&self.transaction, &self.meta.work);
+        let files = (self.boot_files).try_roll_back(&self.transaction, &self.meta.work);
         self.judge(restored, files)
     }
 

@@ -174,6 +174,13 @@ impl Lab {
         nsenter
     }
 
+    /// A shell that outlives the server's processes, and sees its mounts.
+    pub fn outside(&self) -> Command {
+        let mut nsenter = Command::new("nsenter");
+        nsenter.args(["-t", &self.init.to_string(), "-m", "--", "sh"]);
+        nsenter
+    }
+
     /// A command that will run on the client's side.
     pub fn on_client(&self, program: &str) -> Command {
         let mut nsenter = Command::new("nsenter");

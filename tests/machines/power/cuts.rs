@@ -91,7 +91,7 @@ pub fn run(filesystem: Filesystem) {
     let begun = Instant::now();
     let mut vm = Vm::boot(&bench.hardware, &bench.disk);
     println!("booted in {:.1} s", begun.elapsed().as_secs_f32());
-    vm.run("story load 1 0").exits(0);
+    vm.run("story load 1 1").exits(0);
     for number in 0..cuts {
         vm = bench.cut(vm, number);
     }
@@ -128,8 +128,10 @@ impl Bench {
         println!("{moment}: {found} -> {}", verdict.outcome);
         if verdict.unconfirmed_file {
             // The person puts the file right.
-            vm.run(&format!("story load {} 0", self.model.iptables))
-                .exits(0);
+            let Model {
+                iptables, native, ..
+            } = self.model;
+            vm.run(&format!("story load {iptables} {native}")).exits(0);
         }
         vm
     }

@@ -64,11 +64,12 @@ answer() {
 timeout=300
 case $kind in
     load)
-        # Not a change: the files that are loaded at boot, and what is live, become VERSION.
+        # Not a change: the files that are loaded at boot, and what is live, become VERSION,
+        # and KEPT for nft's.
         for family in v4 v6; do
             rules "$family" "$version" | put "$boot/rules.$family"
         done
-        { echo '#!/usr/sbin/nft -f'; native "$version"; } | put /etc/nftables.conf
+        { echo '#!/usr/sbin/nft -f'; native "$kept"; } | put /etc/nftables.conf
         iptables-restore <"$boot/rules.v4" && ip6tables-restore <"$boot/rules.v6" && nft -f /etc/nftables.conf
         exit
         ;;

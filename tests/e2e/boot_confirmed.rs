@@ -1,0 +1,108 @@
+//! The host goes down between the commit and the end of `--persist`: confirmed rules are made live again
+//! and persisted, all of them or none.
+
+use crate::lab::{Backend, Lab, assert_same, eventually, on_both_backends};
+use crate::rules::{GOOD_V4, GOOD_V6};
+
+on_both_backends!(what_was_confirmed_is_persisted_after_the_reboot,);
+
+fn what_was_confirmed_is_persisted_after_the_reboot(backend: Backend) {
+    let lab = Lab::with_rules(backend);
+    let files = format!(
+        "{} {}",
+        lab.file("n.v4", GOOD_V4),
+        lab.file("n.v6", GOOD_V6)
+    );
+    lab.server(
+        "set -e; mkdir /etc/iptables; iptables-save >/etc/iptables/rules.v4
+         ip6tables-save >/etc/iptables/rules.v6; cp -a /etc/iptables /root/",
+    )
+    .exits(0);
+    let mut client = lab.apply(&format!("--persist --timeout 60 {files}"));
+    client.wait("live");
+    lab.ssh("safe-apply confirm").exits(0);
+    client.ends().with(0, "committed");
+    eventually("it is closed", || {
+        lab.server("test -e /run/safe-apply/*.journal").code != 0
+    });
+    let live = lab.rules();
+    let written = lab.server("cat /etc/iptables/rules.v?").out;
+    // The host went down when one of the two files had been written.
+    lab.server("cp /root/iptables/rules.v6 /etc/iptables/")
+        .exits(0);
+    lab.rewind("-1");
+    lab.reboot();
+    lab.load("/etc/iptables/rules.v4");
+    assert!(lab.rules().contains("GOODv4"));
+    assert!(!lab.rules().contains("GOODv6"));
+    lab.server("safe-apply recover").exits(0);
+    assert_eq!(lab.newest()["outcome"], "committed");
+    assert_same(&lab.rules(), &live);
+    let rules = |text: &str| {
+        text.lines()
+            .filter(|line| !line.starts_with(['#', ':']))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let now = lab.server("cat /etc/iptables/rules.v?").out;
+    assert_eq!(rules(&now), rules(&written));
+}
+
+#[test]
+fn what_was_confirmed_and_cannot_be_made_live_again_is_not_persisted_later() {
+    let lab = Lab::with_rules(Backend::Nft);
+    lab.server("mkdir /etc/iptables; iptables-save >/etc/iptables/rules.v4")
+        .exits(0);
+    let file = lab.file("n.v4", GOOD_V4);
+    let mut client = lab.apply(&format!("--persist --timeout 60 {file}"));
+    client.wait("live");
+    lab.ssh("safe-apply confirm").exits(0);
+    client.ends().with(0, "committed");
+    eventually("it is closed", || {
+        lab.server("test -e /run/safe-apply/*.journal").code != 0
+    });
+    let written = lab.server("cat /etc/iptables/rules.v4").out;
+    assert!(written.contains("GOODv4"));
+    lab.rewind("-1");
+    lab.server("rm /var/lib/safe-apply/transactions/*/applied")
+        .exits(0);
+    lab.reboot();
+    lab.load_before();
+    lab.server("safe-apply recover")
+        .exits(0)
+        .says("could neither be made live again");
+    let later = lab.server("safe-apply status").exits(0).all();
+    assert!(!later.contains("left behind"), "{later}");
+    assert_eq!(lab.server("cat /etc/iptables/rules.v4").out, written);
+}
+
+#[test]
+fn what_was_confirmed_and_cannot_be_made_live_in_full_is_not_made_live_in_half() {
+    let lab = Lab::with_rules(Backend::Nft);
+    let files = format!(
+        "{} {}",
+        lab.file("n.v4", GOOD_V4),
+        lab.file("n.ipset", "create blocked hash:ip family inet\n")
+    );
+    let mut client = lab.apply(&format!("--persist --timeout 60 {files}"));
+    client.wait("live");
+    lab.ssh("safe-apply confirm").exits(0);
+    client.ends().with(0, "committed");
+    eventually("it is closed", || {
+        lab.server("test -e /run/safe-apply/*.journal").code != 0
+    });
+    lab.rewind("-1");
+    lab.reboot();
+    lab.load_before();
+    // Something else has taken the name, and holds on to it.
+    lab.server(
+        "ipset create blocked hash:net
+         iptables-legacy -A FORWARD -m set --match-set blocked src -j DROP",
+    )
+    .exits(0);
+    let loaded = lab.rules();
+    lab.server("safe-apply recover")
+        .exits(0)
+        .says("could neither be made live again");
+    assert_same(&lab.rules(), &loaded);
+}
