@@ -39,7 +39,8 @@ pub fn roll_back(
     };
     let mut touched = touched(checkpoint, applied, &look.live);
     // Before the apply was complete, what differs from it is not the work of others.
-    let was_live = transaction.known().exists();
+    let known = transaction.known();
+    let was_live = within(DISK_BRIEF_MAX, move || known.exists()).unwrap_or(true);
     let drift = applied
         .filter(|_| was_live)
         .map_or_else(Drift::default, |applied| look.drift(applied, &touched));

@@ -15,7 +15,7 @@ const CUTS: usize = PHASES.len();
 /// Half of them resets.
 const CUTS_SLOW: usize = 40;
 /// XFS is never smaller than 300 MiB; the tree has 350.
-const DISK_MIB: u32 = 1000;
+pub const DISK_MIB: u32 = 1000;
 /// No phase takes as long.
 const PHASE_MAX: Duration = Duration::from_secs(300);
 /// Copies what safe-apply left before it is looked at.
@@ -55,7 +55,7 @@ struct Bench {
 }
 
 /// The image of a machine whose rules are loaded at boot, with safe-apply.
-fn image() -> Image {
+pub fn image() -> Image {
     let image = Image::debian();
     install_files(image.files());
     image.program("/usr/local/sbin/story", include_str!("story.sh"));

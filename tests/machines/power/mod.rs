@@ -12,6 +12,7 @@
 mod cuts;
 mod inspection;
 mod model;
+mod orderly;
 mod phase;
 mod selftest;
 mod story;

@@ -126,6 +126,22 @@ impl Vm {
         self.ready()
     }
 
+    /// Waits until the machine has switched itself off.
+    #[track_caller]
+    pub fn switched_off(mut self) {
+        let until = Instant::now() + BOOT;
+        // The line ends with QEMU.
+        while let Some(line) = self.agent.line(until) {
+            println!("{line}");
+        }
+        let mut ended = None;
+        eventually("QEMU has ended", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
+    }
+
     /// Kills QEMU: no request that was not finished will be. What the machine had said.
     pub fn kill(mut self) -> Vec<String> {
         self.child.kill().unwrap();
