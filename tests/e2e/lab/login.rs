@@ -1,9 +1,10 @@
 //! ssh from the client to the server.
 
 use std::io::{Seek, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use super::command::run_reading;
+use super::ssh::{Held, prepare};
 use super::{Client, Lab, Output, SERVER, SERVER_V6, Session, eventually, run};
 
 /// How to log in.
@@ -112,34 +113,8 @@ impl Login<'_> {
 
     fn ssh(&self) -> Command {
         let mut ssh = self.lab.on_client("ssh");
-        ssh.args(["-F", "none"]);
-        // What comes first counts.
-        ssh.args(&self.options);
-        for option in [
-            "ControlPath=none",
-            "BatchMode=yes",
-            "ConnectTimeout=2",
-            "UserKnownHostsFile=/dev/null",
-            "StrictHostKeyChecking=no",
-            "IdentitiesOnly=yes",
-            "IdentityAgent=none",
-            "LogLevel=ERROR",
-        ] {
-            ssh.args(["-o", option]);
-        }
-        ssh.arg("-i").arg(self.lab.path("key"));
-        ssh.args(["-l", self.user, self.address]);
+        let key = self.lab.path("key");
+        prepare(&mut ssh, &self.options, &key, self.user, self.address);
         ssh
-    }
-}
-
-/// An ssh that runs until this is dropped.
-#[derive(Debug)]
-pub struct Held(Child);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

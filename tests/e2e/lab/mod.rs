@@ -11,6 +11,7 @@ mod login;
 mod processes;
 mod saves;
 mod session;
+mod ssh;
 mod states;
 mod traffic;
 

@@ -3,13 +3,14 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use super::client::Client;
 use super::command::{Output, eventually, run};
 use super::machine::Machine;
 use super::session::Session;
 use super::spec::write_below;
+use super::ssh::{Held, prepare};
 use super::terminal::Terminal;
 use super::{MACHINE, MACHINE_V6};
 
@@ -120,34 +121,8 @@ impl Login<'_> {
     /// The command line, up to the command to run over there.
     pub fn ssh(&self) -> Command {
         let mut ssh = self.machine.place().on_users_host("ssh");
-        ssh.args(["-F", "none"]);
-        // What comes first counts.
-        ssh.args(&self.options);
-        for option in [
-            "ControlPath=none",
-            "BatchMode=yes",
-            "ConnectTimeout=3",
-            "UserKnownHostsFile=/dev/null",
-            "StrictHostKeyChecking=no",
-            "IdentitiesOnly=yes",
-            "IdentityAgent=none",
-            "LogLevel=ERROR",
-        ] {
-            ssh.args(["-o", option]);
-        }
-        ssh.arg("-i").arg(self.machine.place().file("key"));
-        ssh.args(["-l", self.user, self.address]);
+        let key = self.machine.place().file("key");
+        prepare(&mut ssh, &self.options, &key, self.user, self.address);
         ssh
-    }
-}
-
-/// An ssh that runs until this is dropped.
-#[derive(Debug)]
-pub struct Held(Child);
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

@@ -15,6 +15,8 @@ mod rootfs;
 #[path = "../../e2e/lab/session.rs"]
 mod session;
 mod spec;
+#[path = "../../e2e/lab/ssh.rs"]
+mod ssh;
 mod terminal;
 mod transactions;
 
