@@ -67,7 +67,7 @@ test-machines: ## tests on whole machines, root filesystems cached: SUITE=NAME, 
 	SAFE_APPLY_DEB="$(CURDIR)/$$deb" SAFE_APPLY_RPM="$(CURDIR)/$$rpm" \
 	SAFE_APPLY_STATIC="$$(realpath '$(TARGET)/$(STATIC_TARGET)/debug/safe-apply')" \
 	RUST_TEST_THREADS=$(MACHINES) $(if $(SLOW),SAFE_APPLY_SLOW=1) \
-	    $(CARGO) test --locked --test machines -- $(SUITE)
+	    $(CARGO) test --locked --test machines -- $(SUITE) $(if $(SLOW),--show-output)
 
 bench: ## compare with iptables-restore, iptables-save and nft -f
 	tests/install-packages.sh $(BENCH_NEEDS)

@@ -41,11 +41,10 @@ impl<T: Send + 'static> Aside<T> {
         }
     }
 
-    /// Hands `item` over; it is lost where too many wait.
-    pub fn hand(&self, item: T) {
-        if let Some(items) = &self.items {
-            let _ = items.try_send(item);
-        }
+    /// Hands `item` over; says whether it will be dealt with: it is lost where too many wait.
+    pub fn hand(&self, item: T) -> bool {
+        let items = self.items.as_ref();
+        items.is_some_and(|items| items.try_send(item).is_ok())
     }
 }
 
@@ -94,7 +93,7 @@ mod tests {
         let done = Arc::new(Mutex::new(Vec::new()));
         let to = Arc::clone(&done);
         let aside = Aside::new(move |item| to.lock().unwrap().push(item));
-        (0..100).for_each(|item| aside.hand(item));
+        assert!((0..100).all(|item| aside.hand(item)));
         drop(aside);
         assert_eq!(*done.lock().unwrap(), (0..100).collect::<Vec<_>>());
     }
@@ -105,7 +104,10 @@ mod tests {
         let aside = Aside::new(move |_: usize| {
             let _ = held.recv();
         });
-        (0..WAITING_MAX * 3).for_each(|item| aside.hand(item));
+        let taken = (0..WAITING_MAX * 3)
+            .filter(|item| aside.hand(*item))
+            .count();
+        assert!(taken <= WAITING_MAX + 1, "{taken}");
         // Without the deadline this would never return: nobody lets go.
         drop(aside);
         drop(let_go);

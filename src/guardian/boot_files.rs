@@ -32,17 +32,16 @@ pub fn keep(transaction: &Transaction, paths: &Paths) -> Result<BootState> {
     Ok(state)
 }
 
-/// Reads it again after the command and writes it down.
+/// Reads it again after the command.
 ///
 /// # Errors
-/// As for [`keep`].
-pub fn keep_applied(transaction: &Transaction, before: &BootState) -> Result<BootState> {
+/// When a file cannot be read.
+pub fn read_applied(before: &BootState) -> Result<BootState> {
     let state = before
         .now()
         .context("what is loaded at boot cannot be read")?;
     // Whoever wrote it may not have seen to that; once confirmed, it must be there in full.
     state.sync_changes(before);
-    boot_state::save(&state, &transaction.boot_state_applied())?;
     Ok(state)
 }
 

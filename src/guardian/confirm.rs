@@ -92,6 +92,8 @@ impl Driver {
         let effects = match self.core.enter(Event::Confirmed, detail) {
             Ok(effects) => effects,
             Err(error) => {
+                // The disk may take it yet: what comes after it in the other copy says that it does not count.
+                self.core.note(self.core.detail());
                 return refused(
                     Exit::Failed,
                     format!(

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use super::announce::Announcer;
 use super::boot_files::BootFiles;
 use super::stop;
+use crate::aside::{DISK_MAX, within};
 use crate::checkpoint::{self, Part, Snapshot};
 use crate::config::Config;
 use crate::paths::Paths;
@@ -185,7 +186,9 @@ impl Core {
             // A guardian that has taken over has not heard of the client yet.
             let known = self.client_alive || stop::is_client(&self.meta);
             let client = known.then_some(self.meta.client_pid);
-            stop::stop_command(&self.transaction.id, client);
+            let id = self.transaction.id.clone();
+            // Whatever hangs in the kernel must not keep the old rules from coming back.
+            let _ = within(DISK_MAX, move || stop::stop_command(&id, client));
         }
     }
 

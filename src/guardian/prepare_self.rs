@@ -13,6 +13,8 @@ pub fn harden() {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     if may_lock(&read("/proc/self/status"), &read("/proc/self/uid_map")) {
         // Swapped-out pages would have to be read from a disk that may be the fault.
+        // First what is there, code that has not run yet included; then what comes, as it is used.
+        let _ = mlockall(MlockAllFlags::CURRENT);
         let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
     }
     let _ = fs::write("/proc/self/oom_score_adj", "-1000");

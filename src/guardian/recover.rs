@@ -14,7 +14,7 @@ use super::lock::{self, RunLock};
 use super::restore::RETRY_PAUSES;
 use super::{finish, prepare_self};
 use crate::netns::identity;
-use crate::transaction::journal::Record;
+use crate::transaction::journal::{Journal, Record};
 use crate::transaction::store::Meta;
 use crate::transaction::{Effect, Event, Id, State, Store, Transaction, clock};
 
@@ -100,13 +100,28 @@ pub fn settle_all(store: &Store, retry_failed: bool) -> Result<Vec<Settled>> {
         let failed = matches!(last.state, State::RestoreFailed { .. });
         // After a later change, what is live is that one's, and may have been confirmed.
         let again = failed && unrestored.as_ref() == Some(&transaction.id);
+        if newest.as_ref() != Some(&transaction.id) && !again {
+            // A later one only began once this one was settled, though its disk may not have taken that.
+            continue;
+        }
         if last.detail.finished && !again {
+            bring_up_to_date(&transaction);
             continue;
         }
         settled.push(settle(store, transaction, last)?);
     }
     lock::forget(store.paths());
     Ok(settled)
+}
+
+/// A copy of the journal that is in memory still says what the disk had not taken: it takes it now.
+fn bring_up_to_date(transaction: &Transaction) {
+    let volatile = transaction.volatile_journal();
+    if volatile.exists()
+        && let Ok(journal) = Journal::open(&transaction.journal(), &volatile)
+    {
+        journal.retire();
+    }
 }
 
 /// The last transaction that did anything, if its rollback is incomplete.

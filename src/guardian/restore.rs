@@ -40,7 +40,7 @@ pub fn roll_back(
     let mut touched = touched(checkpoint, applied, &look.live);
     // Before the apply was complete, what differs from it is not the work of others.
     let known = transaction.known();
-    let was_live = within(DISK_BRIEF_MAX, move || known.exists()).unwrap_or(true);
+    let was_live = within(DISK_BRIEF_MAX, move || known.exists()).unwrap_or(false);
     let drift = applied
         .filter(|_| was_live)
         .map_or_else(Drift::default, |applied| look.drift(applied, &touched));
@@ -60,20 +60,26 @@ pub fn roll_back(
 }
 
 /// Brings the live rules to `target` in the parts in which it differs from `other`, reads back and
-/// compares. Goes on past single errors.
+/// compares. Says what differs; then what was live before it is live again, as far as can be.
 #[must_use]
-pub fn bring_back(target: &Snapshot, other: &Snapshot) -> Restored {
+pub fn bring_forward(target: &Snapshot, other: &Snapshot) -> Vec<String> {
     let wanted = target.differing(other, Compare::Rules);
     let look = match Look::at_all(target, Some(&wanted)) {
         Ok(look) => look,
-        Err(error) => return unreadable(&error),
+        Err(error) => return unreadable(&error).differences,
     };
-    let (differences, acted) = restore_parts(target, look, &wanted);
-    Restored {
-        drift: Drift::default(),
-        differences,
-        acted,
+    let before = look.live.clone();
+    let (mut differences, _) = restore_parts(target, look, &wanted);
+    if !differences.is_empty() {
+        // Half of it is nothing that anybody has confirmed.
+        let back = match Look::at_all(&before, Some(&wanted)) {
+            Ok(look) => restore_parts(&before, look, &wanted).0,
+            Err(error) => unreadable(&error).differences,
+        };
+        let back = back.into_iter();
+        differences.extend(back.map(|line| format!("what was loaded at boot is not back: {line}")));
     }
+    differences
 }
 
 /// What differs from `target` in `parts` after all, and whether anything had to be written.

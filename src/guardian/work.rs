@@ -1,6 +1,8 @@
 //! What the guardian does to the kernel on the way to the candidate: prepare, apply.
 //! Blocking; no state machine here. The way back is in `restore`.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::{boot_files, copies};
@@ -16,6 +18,9 @@ use crate::rehearsal::report::{Advice, Report};
 use crate::rehearsal::{self, Subject, Wishes};
 use crate::transaction::Transaction;
 use crate::transaction::store::{Meta, Work, write_durably};
+
+/// How long reading the live rules may take: 100,000 take seconds.
+const READ_BACK_MAX: Duration = Duration::from_secs(60);
 
 /// What a confirmation is worth when a command has only written files.
 const ONLY_FILES: &str = "the live rules are as they were: the command has changed only what is loaded at boot or at the next reload. Nobody can try that by a new connection; confirm to keep it, and load it under 'safe-apply run' as well";
@@ -197,7 +202,7 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
                     anyhow!(lines.join("\n"))
                 }
             })?;
-            let live = Snapshot::capture()?;
+            let live = read_back()?;
             let wrong: Vec<Part> = compiled
                 .differing(&live, Compare::Live)
                 .into_iter()
@@ -218,7 +223,7 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
         (None, work @ Work::Rules { .. }) => {
             let candidates = copies::read_copies(transaction, work)?;
             candidate::run_tools_live(&candidates, copies::how(work), &ready.checkpoint)?;
-            let live = Snapshot::capture()?;
+            let live = read_back()?;
             settle(transaction, &ready.checkpoint, live, None)
         }
         (None, Work::Command) => after_command(transaction, meta, ready),
@@ -230,12 +235,15 @@ pub fn apply(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Ap
 /// # Errors
 /// When the live rules cannot be read, or the disk does not take them.
 pub fn after_command(transaction: &Transaction, meta: &Meta, ready: &Ready) -> Result<Applied> {
-    let live = Snapshot::capture()?;
+    let live = read_back()?;
     let mut applied = settle(transaction, &ready.checkpoint, live, None)?;
     let mut written = Vec::new();
     if let Some(before) = &ready.boot_state {
-        let (place, kept) = (transaction.clone(), before.clone());
-        let after = within(DISK_MAX, move || boot_files::keep_applied(&place, &kept))??;
+        let kept = before.clone();
+        let after = within(DISK_MAX, move || boot_files::read_applied(&kept))??;
+        // Apart from the reading: what is saved late must be what was there before a rollback.
+        let (state, path) = (after.clone(), transaction.boot_state_applied());
+        within(DISK_MAX, move || boot_state::save(&state, &path))??;
         let files = boot_state::lines(before, &after);
         if applied.touched.is_empty() && !files.is_empty() {
             applied.warnings.push(ONLY_FILES.to_owned());
@@ -256,6 +264,11 @@ pub fn after_command(transaction: &Transaction, meta: &Meta, ready: &Ready) -> R
         .warnings
         .extend(managers::undone(&ready.managers, &change));
     Ok(applied)
+}
+
+/// What is live now; given up where that takes too long, for tools may come from a disk that hangs.
+fn read_back() -> Result<Snapshot> {
+    Ok(within(READ_BACK_MAX, Snapshot::capture)??)
 }
 
 fn settle(

@@ -59,7 +59,9 @@ pub fn publish(
     state: &State,
     deadline_ms: Option<u64>,
 ) {
-    if !tells(state) || transaction.file(SEEN).exists() {
+    // Only an outcome can have been seen: until then nothing is looked up on a disk that may hang.
+    let seen = || state.is_final() && transaction.file(SEEN).exists();
+    if !tells(state) || seen() {
         withdraw(paths);
         return;
     }

@@ -76,6 +76,33 @@ fn what_was_confirmed_and_cannot_be_made_live_again_is_not_persisted_later() {
     assert_eq!(lab.server("cat /etc/iptables/rules.v4").out, written);
 }
 
+/// As where the disk had hung while the first one was rolled back, and answered again after that.
+#[test]
+fn what_was_confirmed_later_is_not_taken_back_for_a_rollback_that_the_disk_did_not_take() {
+    let lab = Lab::with_rules(Backend::Nft);
+    let (bad, good) = (lab.bad_v4(), lab.good_v4());
+    let v6 = lab.good_v6();
+    let client = lab.apply(&format!("--force --timeout 1 {bad} {v6}"));
+    client.ends().with(3, "rolled_back");
+    let mut client = lab.apply(&format!("--timeout 60 {good} {v6}"));
+    client.wait("live");
+    lab.ssh("safe-apply confirm").exits(0);
+    client.ends().with(0, "committed");
+    lab.server(
+        "set -e; cd /var/lib/safe-apply/transactions; cd $(ls | head -n 1)
+         tr -d '\\0' <journal | head -n 4 >/tmp/journal; cat /tmp/journal >journal
+         iptables-save -c >/run/lab/now.v4; ip6tables-save -c >/run/lab/now.v6",
+    )
+    .exits(0);
+    lab.reboot();
+    lab.load("/run/lab/now.v4");
+    lab.server("ip6tables-restore -c /run/lab/now.v6").exits(0);
+    let confirmed = lab.rules();
+    assert!(confirmed.contains("GOODv6"));
+    lab.server("safe-apply recover").exits(0);
+    assert_same(&lab.rules(), &confirmed);
+}
+
 #[test]
 fn what_was_confirmed_and_cannot_be_made_live_in_full_is_not_made_live_in_half() {
     let lab = Lab::with_rules(Backend::Nft);

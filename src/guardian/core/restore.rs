@@ -1,6 +1,7 @@
 //! Bringing back rules and files, and telling what came of it.
 
 use super::Core;
+use crate::aside::{DISK_BRIEF_MAX, within};
 use crate::boot_state::Outcome;
 use crate::checkpoint::lost;
 use crate::guardian::boot_files::{self, noted_early};
@@ -155,8 +156,12 @@ impl Core {
         if let Some(step) = self.firewalld_is_out_of_step(files) {
             self.warn(step);
         }
-        let unchanged = unchanged_boot_files(&self.meta.work).into_iter();
-        let unchanged: Vec<String> = unchanged.map(|path| path.display().to_string()).collect();
+        let work = self.meta.work.clone();
+        let unchanged: Vec<String> = within(DISK_BRIEF_MAX, move || {
+            let unchanged = unchanged_boot_files(&work).into_iter();
+            unchanged.map(|path| path.display().to_string()).collect()
+        })
+        .unwrap_or_default();
         if !unchanged.is_empty() {
             self.warn(format!(
                 "{} still holds the rules that were rolled back, and a reload of what loads it at boot brings them back: put it right",

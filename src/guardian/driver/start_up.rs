@@ -62,6 +62,12 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
         anyhow::ensure!(is_new, "transaction {id} is locked by another process");
         return Ok(());
     };
+    if is_new && let Some(other) = unsettled(store, &transaction) {
+        say(&format!(
+            "transaction {other} has just been left behind and is not settled: run 'safe-apply recover', then this again"
+        ));
+        anyhow::bail!("transaction {other} is not settled");
+    }
     prepare_self::harden();
     let core = Core::open(store, transaction).inspect_err(|error| say(&format!("{error:#}")))?;
     let (mut control, mut inputs) = Control::new();
@@ -108,6 +114,13 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
     lock::forget(store.paths());
     control.flush().await;
     Ok(())
+}
+
+/// The one that began last before `new`, if nobody has settled it: what is live may be its rules.
+fn unsettled(store: &Store, new: &Transaction) -> Option<Id> {
+    let mut all = store.list().unwrap_or_default().into_iter().rev();
+    let last = all.find(|one| one.id != new.id && one.has_begun())?;
+    (!finished(&last)).then_some(last.id)
 }
 
 fn finished(transaction: &Transaction) -> bool {

@@ -27,6 +27,8 @@ pub struct Copy {
     /// Where the answer comes that did not come in time.
     overdue: Option<Receiver<Answer>>,
     complete: bool,
+    /// Something was not taken: what came after it would not fit.
+    torn: bool,
 }
 
 /// What the thread does, in this order.
@@ -66,6 +68,7 @@ impl Copy {
             jobs,
             overdue: None,
             complete: true,
+            torn: false,
         };
         let opened = copy.ask(durability, |answer| Job::Open(text, answer));
         (copy, opened)
@@ -75,13 +78,13 @@ impl Copy {
     ///
     /// # Errors
     /// What the kernel says; `TimedOut` where it says nothing. With [`Durability::Required`]
-    /// the text does not count then, else it is written once that can be.
+    /// the text does not count then, else it is written once that can be, if this still lives then.
     pub fn append(&mut self, text: &[u8], durability: Durability) -> Answer {
         let written = self.ask(durability, |answer| {
             Job::Append(text.to_vec(), durability, answer)
         });
         if self.overdue.is_some() && durability == Durability::Required {
-            self.jobs.hand(Job::Withdraw);
+            self.hand(Job::Withdraw);
         }
         written
     }
@@ -106,7 +109,7 @@ impl Copy {
             Durability::BestEffort => DISK_BRIEF_MAX,
         };
         let (answer, answered) = sync_channel(1);
-        self.jobs.hand(job(answer));
+        self.hand(job(answer));
         let written = match answered.recv_timeout(limit) {
             Ok(written) => written,
             Err(RecvTimeoutError::Timeout) => {
@@ -117,8 +120,13 @@ impl Copy {
                 Err(io::Error::other("nobody is there to write it"))
             }
         };
-        self.complete = written.is_ok() || (self.complete && durability == Durability::Required);
+        let kept = self.complete && durability == Durability::Required;
+        self.complete = !self.torn && (written.is_ok() || kept);
         written
+    }
+
+    fn hand(&mut self, job: Job) {
+        self.torn = self.torn || !self.jobs.hand(job);
     }
 }
 
@@ -131,6 +139,8 @@ struct Pages {
     owed: Vec<u8>,
     /// Length of the last record, if the disk has taken it.
     last: usize,
+    /// How much after `end` may hold what does not count.
+    stale: usize,
 }
 
 impl Pages {
@@ -156,6 +166,7 @@ impl Pages {
             end: text.len() as u64,
             owed: Vec::new(),
             last: 0,
+            stale: 0,
         })
     }
 
@@ -173,7 +184,7 @@ impl Pages {
             (Err(_), Durability::BestEffort) => self.owed = all,
             // What does not count must not be found later; the same fault may forbid that too.
             (Err(_), Durability::Required) => {
-                let _ = self.put(&vec![0; all.len()]);
+                let _ = self.put(&[]);
             }
         }
         written
@@ -181,15 +192,21 @@ impl Pages {
 
     /// Takes the last record out again, which the disk took too late.
     fn withdraw(&mut self) {
-        let nothing = vec![0; self.last];
-        self.end -= nothing.len() as u64;
+        self.end -= self.last as u64;
+        self.stale += self.last;
         self.last = 0;
-        let _ = self.put(&nothing);
+        let _ = self.put(&[]);
     }
 
-    fn put(&self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, self.end)?;
-        self.file.sync_data()
+    /// Writes `bytes` after what counts, and nothing but NUL after them.
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut all = bytes.to_vec();
+        all.resize(bytes.len().max(self.stale), 0);
+        self.stale = all.len();
+        self.file.write_all_at(&all, self.end)?;
+        self.file.sync_data()?;
+        self.stale = 0;
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::{Error, Record, VERSION};
+use crate::aside::{DISK_BRIEF_MAX, within};
 
 /// Disks write at least this much at once; a write that was cut off is missing whole sectors.
 const SECTOR_BYTES: usize = 512;
@@ -12,9 +13,16 @@ const SECTOR_BYTES: usize = 512;
 /// a record that could not be synced and so was not acted on.
 ///
 /// # Errors
-/// When neither copy can be believed: the durable one's error.
+/// When neither copy can be believed: the durable one's error, also where it does not answer.
 pub fn read_both(durable: &Path, volatile: &Path) -> Result<Vec<Record>, Error> {
-    match (read(durable), read(volatile)) {
+    let path = durable.to_owned();
+    let durable = within(DISK_BRIEF_MAX, move || read(&path)).unwrap_or_else(|source| {
+        Err(Error::Io {
+            path: durable.to_owned(),
+            source,
+        })
+    });
+    match (durable, read(volatile)) {
         (Ok(one), Ok(two)) => Ok(if two.len() >= one.len() { two } else { one }),
         (Ok(records), Err(_)) | (Err(_), Ok(records)) => Ok(records),
         (Err(error), Err(_)) => Err(error),
