@@ -205,6 +205,39 @@ fn of_two_at_once_one_is_told_to_wait() {
     });
 }
 
+/// Its client has looked before the other one was left behind.
+#[test]
+fn none_begins_over_rules_that_were_just_left_behind() {
+    in_scratch(|dir, file| {
+        let before = rules();
+        let mut client = safe_apply(dir, &[file, "-t", "600"]).spawn().unwrap();
+        until("the new rules", || rules().contains("policy drop"));
+        client.kill().unwrap();
+        client.wait().unwrap();
+        let text = fs::read_to_string(dir.join("run/guardian.json")).unwrap();
+        let pids: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for name in ["successor", "guardian"] {
+            let pid = i32::try_from(pids[name].as_i64().unwrap()).unwrap();
+            kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        }
+        let transactions = dir.join("state/transactions");
+        let first = pids["transaction"].as_str().unwrap();
+        // The last two characters are random.
+        let second = format!("{}zz", &first[..first.len() - 2]);
+        fs::create_dir(transactions.join(&second)).unwrap();
+        let meta = |id: &str| transactions.join(id).join("meta.json");
+        fs::copy(meta(first), meta(&second)).unwrap();
+        let mut guardian = safe_apply(dir, &["__guardian", &second]);
+        let refused = guardian.stdout(Stdio::piped()).output().unwrap();
+        assert!(!refused.status.success(), "{refused:?}");
+        let said = String::from_utf8(refused.stdout).unwrap();
+        assert!(said.contains(first) && said.contains("recover"), "{said}");
+        assert!(!transactions.join(&second).join("journal").exists());
+        assert!(safe_apply(dir, &["recover"]).status().unwrap().success());
+        assert_eq!(rules(), before);
+    });
+}
+
 #[test]
 fn a_hook_is_run_as_it_was_written_and_not_with_the_score_of_the_guardian() {
     in_scratch(|dir, file| {

@@ -119,8 +119,14 @@ async fn guard(store: &Store, id: Id, successor: Option<i32>) -> Result<()> {
 /// The one that began last before `new`, if nobody has settled it: what is live may be its rules.
 fn unsettled(store: &Store, new: &Transaction) -> Option<Id> {
     let mut all = store.list().unwrap_or_default().into_iter().rev();
-    let last = all.find(|one| one.id != new.id && one.has_begun())?;
-    (!finished(&last)).then_some(last.id)
+    let before = all.find(|one| one.id != new.id && one.has_begun())?;
+    let settled = match before.last() {
+        Ok(Some(last)) => last.detail.finished,
+        // It was not even prepared.
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    (!settled).then_some(before.id)
 }
 
 fn finished(transaction: &Transaction) -> bool {
