@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::{Error, Run};
 
+/// How long a killed child may take to leave the kernel.
+const KILLED_MAX: Duration = Duration::from_secs(5);
+
 /// A child that runs; killed and reaped when this value goes.
 #[derive(Debug)]
 pub struct Running {
@@ -106,12 +109,22 @@ impl Drop for Running {
     fn drop(&mut self) {
         // One that has ended already is only reaped.
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = ended_by(&mut self.child, Instant::now() + KILLED_MAX);
     }
 }
 
-/// Waits for `child` by its pidfd; kills and reaps it at `until` and then says `None`.
+/// Waits for `child` by its pidfd; kills it at `until` and then says `None`.
 pub(super) fn wait_until(child: &mut Child, until: Instant) -> std::io::Result<Option<ExitStatus>> {
+    if let Some(status) = ended_by(child, until)? {
+        return Ok(Some(status));
+    }
+    child.kill()?;
+    // One that hangs in the kernel, on a disk that does not answer, stays unreaped.
+    ended_by(child, Instant::now() + KILLED_MAX)?;
+    Ok(None)
+}
+
+fn ended_by(child: &mut Child, until: Instant) -> std::io::Result<Option<ExitStatus>> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
     let pid = Pid::from_child(child);
@@ -122,8 +135,6 @@ pub(super) fn wait_until(child: &mut Child, until: Instant) -> std::io::Result<O
         }
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            child.kill()?;
-            child.wait()?;
             return Ok(None);
         }
         let timeout = Timespec::try_from(left).ok();
