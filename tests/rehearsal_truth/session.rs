@@ -4,7 +4,6 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt;
 use safe_apply::rehearsal::Protocol;
 
 use crate::lab::{Lab, device};
@@ -58,19 +57,11 @@ impl Session {
                 Front::Ssh => Self::Ssh(Shell::start(lab, user, server)),
             };
             let is_open = session.types(patience) == Seen::Open;
-            session.acknowledge();
-            is_open.then_some(session)
+            is_open.then(|| {
+                acknowledged(server);
+                session
+            })
         })
-    }
-
-    /// Sends at once what the user's end would have acknowledged a moment later (`tcp(7)`,
-    /// `TCP_QUICKACK`): after a change, that alone could open what waits for the user.
-    fn acknowledge(&self) {
-        match self {
-            Self::Echo(stream) => sockopt::set_tcp_quickack(stream, true).unwrap(),
-            // That socket is ssh's own.
-            Self::Ssh(_) => {}
-        }
     }
 
     /// The user's port, where it is known.
@@ -113,6 +104,31 @@ impl Session {
             Self::Echo(stream) => echo(stream, patience),
             Self::Ssh(shell) => shell.echo(patience.max(PATIENT)),
         }
+    }
+}
+
+/// Waits until the user's end has acknowledged all that the host has sent, which it does a moment late:
+/// after a change, that alone could open what waits for the user. Of `/proc/net/tcp`
+/// (proc(5)): a line's local address, its state, and what is sent and not acknowledged.
+fn acknowledged(server: SocketAddr) {
+    let port = format!(":{:04X}", server.port());
+    let owed = |line: &str| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let established = fields.get(1).is_some_and(|local| local.ends_with(&port))
+            && fields.get(3) == Some(&"01");
+        established && !fields[4].starts_with("00000000:")
+    };
+    let until = Instant::now() + UNHURRIED;
+    // This thread is the host's.
+    while ["tcp", "tcp6"].iter().any(|name| {
+        let open = std::fs::read_to_string(format!("/proc/thread-self/net/{name}"));
+        open.unwrap_or_default().lines().any(owed)
+    }) {
+        assert!(
+            Instant::now() < until,
+            "the user's end acknowledges nothing"
+        );
+        std::thread::sleep(MOMENT);
     }
 }
 
