@@ -20,3 +20,10 @@ PidFile none
 LoginGraceTime 20
 END
 "$(command -v sshd)" -E /run/lab/sshd.log </dev/null >/dev/null 2>&1
+# It leaves the foreground before it listens: on both ports, over IPv4 and IPv6.
+for ((i = 0; i < 2000; i++)); do
+	[ "$(grep -c '^Server listening' sshd.log)" = 4 ] && exit
+	sleep 0.01
+done
+cat sshd.log >&2
+exit 1
