@@ -147,10 +147,15 @@ impl Machine {
     /// A command that will run on the machine as root, outside any unit or login.
     #[track_caller]
     pub fn on_console(&self, program: &str) -> Command {
+        self.enter(&["--", program])
+    }
+
+    fn enter(&self, words: &[&str]) -> Command {
         let mut nsenter = Command::new("nsenter");
         nsenter
             .args(["-t", &self.leader().to_string()])
-            .args(["-m", "-u", "-i", "-n", "-p", "-r", "-w", "--", program])
+            .args(["-m", "-u", "-i", "-n", "-p", "-r", "-w"])
+            .args(words)
             .env_clear()
             .env("PATH", PATH)
             .env("HOME", "/root");
@@ -161,6 +166,13 @@ impl Machine {
     #[track_caller]
     pub fn exec(&self, command: &str) -> Output {
         run(self.on_console("bash").args(["-c", command]))
+    }
+
+    /// The same from a shell that is not in its process tree itself: a systemd that stops and kills
+    /// all that runs there does not stop the shell.
+    #[track_caller]
+    pub fn exec_from_outside(&self, command: &str) -> Output {
+        run(&mut self.enter(&["--no-fork", "--", "bash", "-c", command]))
     }
 
     /// `systemctl reboot`, until it is up again.

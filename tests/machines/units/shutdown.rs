@@ -1,7 +1,7 @@
 //! A shutdown in the window rolls back while the network is still there, and before anybody
 //! else saves or removes rules.
 
-use crate::lab::Spec;
+use crate::lab::{Spec, eventually};
 use crate::rules::{server, with_rules};
 
 use super::Guarded;
@@ -105,10 +105,11 @@ fn a_soft_reboot_rolls_back_too() {
     let pending = it.apply("--detach --timeout 10m /lab/bad.v4");
     it.machine.exec("systemctl --no-block soft-reboot").exits(0);
     // A systemd that starts over may leave a question unanswered.
-    it.machine.eventually(
-        "[ \"$(timeout 1 systemctl show -P SoftRebootsCount)\" = 1 ] && \
-         timeout 1 systemctl is-active -q multi-user.target",
-    );
+    let is_up = "[ \"$(timeout -s KILL 1 systemctl show -P SoftRebootsCount)\" = 1 ] && \
+        timeout -s KILL 1 systemctl is-active -q multi-user.target";
+    eventually("it has started over", || {
+        it.machine.exec_from_outside(is_up).code == 0
+    });
     it.is_as_before();
     it.machine.ended_with("rolled_back", "terminated");
     it.machine
