@@ -6,6 +6,18 @@ use crate::rules::{GOOD_V4, GOOD_V6};
 
 on_both_backends!(what_was_confirmed_is_persisted_after_the_reboot,);
 
+/// Applies, confirms, and waits until all that follows is done.
+#[track_caller]
+fn confirmed(lab: &Lab, arguments: &str) {
+    let mut client = lab.apply(arguments);
+    client.wait("live");
+    lab.ssh("safe-apply confirm").exits(0);
+    client.ends().with(0, "committed");
+    eventually("it is closed", || {
+        lab.server("test -e /run/safe-apply/*.journal").code != 0
+    });
+}
+
 fn what_was_confirmed_is_persisted_after_the_reboot(backend: Backend) {
     let lab = Lab::with_rules(backend);
     let files = format!(
@@ -18,13 +30,7 @@ fn what_was_confirmed_is_persisted_after_the_reboot(backend: Backend) {
          ip6tables-save >/etc/iptables/rules.v6; cp -a /etc/iptables /root/",
     )
     .exits(0);
-    let mut client = lab.apply(&format!("--persist --timeout 60 {files}"));
-    client.wait("live");
-    lab.ssh("safe-apply confirm").exits(0);
-    client.ends().with(0, "committed");
-    eventually("it is closed", || {
-        lab.server("test -e /run/safe-apply/*.journal").code != 0
-    });
+    confirmed(&lab, &format!("--persist --timeout 60 {files}"));
     let live = lab.rules();
     let written = lab.server("cat /etc/iptables/rules.v?").out;
     // The host went down when one of the two files had been written.
@@ -54,13 +60,7 @@ fn what_was_confirmed_and_cannot_be_made_live_again_is_not_persisted_later() {
     lab.server("mkdir /etc/iptables; iptables-save >/etc/iptables/rules.v4")
         .exits(0);
     let file = lab.file("n.v4", GOOD_V4);
-    let mut client = lab.apply(&format!("--persist --timeout 60 {file}"));
-    client.wait("live");
-    lab.ssh("safe-apply confirm").exits(0);
-    client.ends().with(0, "committed");
-    eventually("it is closed", || {
-        lab.server("test -e /run/safe-apply/*.journal").code != 0
-    });
+    confirmed(&lab, &format!("--persist --timeout 60 {file}"));
     let written = lab.server("cat /etc/iptables/rules.v4").out;
     assert!(written.contains("GOODv4"));
     lab.rewind("-1");
@@ -84,10 +84,7 @@ fn what_was_confirmed_later_is_not_taken_back_for_a_rollback_that_the_disk_did_n
     let v6 = lab.good_v6();
     let client = lab.apply(&format!("--force --timeout 1 {bad} {v6}"));
     client.ends().with(3, "rolled_back");
-    let mut client = lab.apply(&format!("--timeout 60 {good} {v6}"));
-    client.wait("live");
-    lab.ssh("safe-apply confirm").exits(0);
-    client.ends().with(0, "committed");
+    confirmed(&lab, &format!("--timeout 60 {good} {v6}"));
     lab.server(
         "set -e; cd /var/lib/safe-apply/transactions; cd $(ls | head -n 1)
          tr -d '\\0' <journal | head -n 4 >/tmp/journal; cat /tmp/journal >journal
@@ -97,10 +94,10 @@ fn what_was_confirmed_later_is_not_taken_back_for_a_rollback_that_the_disk_did_n
     lab.reboot();
     lab.load("/run/lab/now.v4");
     lab.server("ip6tables-restore -c /run/lab/now.v6").exits(0);
-    let confirmed = lab.rules();
-    assert!(confirmed.contains("GOODv6"));
+    let live = lab.rules();
+    assert!(live.contains("GOODv6"));
     lab.server("safe-apply recover").exits(0);
-    assert_same(&lab.rules(), &confirmed);
+    assert_same(&lab.rules(), &live);
 }
 
 #[test]
@@ -111,13 +108,7 @@ fn what_was_confirmed_and_cannot_be_made_live_in_full_is_not_made_live_in_half()
         lab.file("n.v4", GOOD_V4),
         lab.file("n.ipset", "create blocked hash:ip family inet\n")
     );
-    let mut client = lab.apply(&format!("--persist --timeout 60 {files}"));
-    client.wait("live");
-    lab.ssh("safe-apply confirm").exits(0);
-    client.ends().with(0, "committed");
-    eventually("it is closed", || {
-        lab.server("test -e /run/safe-apply/*.journal").code != 0
-    });
+    confirmed(&lab, &format!("--persist --timeout 60 {files}"));
     lab.rewind("-1");
     lab.reboot();
     lab.load_before();

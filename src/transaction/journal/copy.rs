@@ -200,8 +200,11 @@ impl Pages {
 
     /// Writes `bytes` after what counts, and nothing but NUL after them.
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let length = self.file.metadata()?.len().saturating_sub(self.end);
+        // Beyond the file's end there is nothing, and on a full disk no room for NUL.
+        let stale = usize::try_from(length).map_or(self.stale, |length| self.stale.min(length));
         let mut all = bytes.to_vec();
-        all.resize(bytes.len().max(self.stale), 0);
+        all.resize(bytes.len().max(stale), 0);
         self.stale = all.len();
         self.file.write_all_at(&all, self.end)?;
         self.file.sync_data()?;
